@@ -1,0 +1,1 @@
+"""Makes and runs the detectors; knows nothing of slides, jobs or HTTP."""

@@ -1,0 +1,144 @@
+"""What goes into a detector and what comes out: batches of tiles in, detections out.
+
+Owns the types and the `Detector` protocol; the engines that fulfil it live in `models/engines`.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.classes import CellClass
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """The tiles that a detector wants.
+
+    Attributes:
+        mpp: µm per tile pixel it was trained at.
+        tile_size_px: side of a square tile, tile pixels.
+        overlap_px: by how much neighbouring tiles overlap, tile pixels; at least the size of the
+            largest cell that must be whole in some tile.
+    """
+
+    mpp: float
+    tile_size_px: int
+    overlap_px: int
+
+
+@dataclass(frozen=True)
+class SlideScoreModel:
+    """Coefficients of the slide score and category; formula in `service/pipeline/report.py`.
+
+    Attributes:
+        class_weights: one per class, non-negative, non-decreasing with severity, 0 for negative.
+        prior_abnormal: weighted abnormal cells assumed on top of those seen.
+        prior_total: cells assumed on top of those seen.
+        intercept: of the logistic.
+        slope: of the logistic, positive.
+        category_min_count: cells of at least a severity needed to name that category.
+        category_min_fraction: the same as a fraction of all cells; the larger one counts.
+    """
+
+    class_weights: tuple[float, ...]
+    prior_abnormal: float
+    prior_total: float
+    intercept: float
+    slope: float
+    category_min_count: int
+    category_min_fraction: float
+
+
+@dataclass(frozen=True)
+class DetectorInfo:
+    """Everything that the product needs to know of a detector besides running it.
+
+    Attributes:
+        name: as in `--detector NAME`.
+        digest: "sha256:" and 64 hex digits over weights and model.json.
+        engine: "torch" or "openvino" (or another for test doubles).
+        classes: in label order.
+        input: the tiles that it wants.
+        score_thresholds: one per class; detections below are not reported.
+        merge_iou: boxes that overlap by more are one cell, whatever their classes.
+        slide_score: coefficients of the slide score.
+    """
+
+    name: str
+    digest: str
+    engine: str
+    classes: tuple[CellClass, ...]
+    input: InputSpec
+    score_thresholds: tuple[float, ...]
+    merge_iou: float
+    slide_score: SlideScoreModel
+
+
+@dataclass(frozen=True)
+class TileBatch:
+    """B tiles, read and resampled to the detector's µm/px.
+
+    Attributes:
+        pixels: (B, H, W, 3) uint8, RGB.
+        origin_xy: (B, 2) float64, level-0 px of each tile's top left corner.
+        downsample: level-0 px per tile px.
+    """
+
+    pixels: NDArray[np.uint8]
+    origin_xy: NDArray[np.float64]
+    downsample: float
+
+
+@dataclass(frozen=True)
+class Detections:
+    """N cells.
+
+    Attributes:
+        bbox_xyxy: (N, 4) float32, level-0 px, x1 < x2 and y1 < y2.
+        score: (N,) float32 in [0, 1].
+        label: (N,) int16, index into the detector's classes.
+        tile_index: (N,) int32, which tile of the batch each was found in.
+    """
+
+    bbox_xyxy: NDArray[np.float32]
+    score: NDArray[np.float32]
+    label: NDArray[np.int16]
+    tile_index: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def take(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> "Detections":
+        """Those at `index`, (K,) int64 or (N,) bool, in that order."""
+        return Detections(
+            self.bbox_xyxy[index], self.score[index], self.label[index], self.tile_index[index]
+        )
+
+
+def no_detections() -> Detections:
+    """An empty set of detections."""
+    return Detections(
+        np.zeros((0, 4), np.float32),
+        np.zeros(0, np.float32),
+        np.zeros(0, np.int16),
+        np.zeros(0, np.int32),
+    )
+
+
+class Detector(Protocol):
+    """Finds cells in tiles. Not thread-safe: one caller at a time."""
+
+    @property
+    def info(self) -> DetectorInfo:
+        """What it is and what it wants."""
+        ...
+
+    def detect(self, batch: TileBatch) -> Detections:
+        """Cells of every tile of the batch, duplicates within one tile removed.
+
+        Boxes are in level-0 px and not clipped to the tile; scores are at least the class's
+        threshold.
+        """
+        ...

@@ -1,0 +1,89 @@
+"""Errors of running the product, one class per cause; knows nothing of HTTP.
+
+`service/api/error_status.py` gives each its status and problem type, in one table.
+"""
+
+from models.errors import (
+    BundleError,
+    ConfigError,
+    CytolibraError,
+    DatasetError,
+    PhantomError,
+    TrainingError,
+    UnknownDetectorError,
+)
+
+__all__ = [
+    "AnalysisCancelledError",
+    "BundleError",
+    "ConfigError",
+    "CytolibraError",
+    "DatasetError",
+    "EmptyUploadError",
+    "IdempotencyConflictError",
+    "InvalidRequestError",
+    "MppMissingError",
+    "NoSpaceError",
+    "NotASlideError",
+    "PhantomError",
+    "SlideBusyError",
+    "SlideNotDoneError",
+    "SlideNotFoundError",
+    "SlideUnreadableError",
+    "TooMuchUnreadableError",
+    "TrainingError",
+    "UnknownDetectorError",
+    "UploadInterruptedError",
+]
+
+
+class InvalidRequestError(CytolibraError):
+    """A request or option is malformed, e.g. a wrong `bbox`."""
+
+
+class EmptyUploadError(InvalidRequestError):
+    """An upload holds no bytes."""
+
+
+class UploadInterruptedError(CytolibraError):
+    """The client went away before the upload was complete; nothing of it is kept."""
+
+
+class NotASlideError(CytolibraError):
+    """The file is of no slide format that OpenSlide reads (a PDF named .svs)."""
+
+
+class SlideUnreadableError(CytolibraError):
+    """The file is a known container but cannot be opened or read (truncated, damaged)."""
+
+
+class TooMuchUnreadableError(SlideUnreadableError):
+    """More of the tissue is unreadable than the stated limit allows."""
+
+
+class MppMissingError(CytolibraError):
+    """The slide states no µm/px and none was given; `mpp=` is the remedy."""
+
+
+class AnalysisCancelledError(CytolibraError):
+    """The analysis was asked to stop."""
+
+
+class SlideNotFoundError(CytolibraError):
+    """No slide has this id."""
+
+
+class SlideNotDoneError(CytolibraError):
+    """The slide has no result: it is queued, running, failed or cancelled."""
+
+
+class SlideBusyError(CytolibraError):
+    """The slide is being worked on and must be cancelled before this can be done."""
+
+
+class IdempotencyConflictError(CytolibraError):
+    """An Idempotency-Key was used before with another request."""
+
+
+class NoSpaceError(CytolibraError):
+    """The disk is full, or would be."""

@@ -1,0 +1,185 @@
+"""Frozen values that pass between the steps of an analysis; re-exports the detector's own types.
+
+Everything is in level-0 pixels, origin top left of the slide, unless a name says otherwise.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from models.classes import CellClass
+from models.detector import (
+    Detections,
+    Detector,
+    DetectorInfo,
+    InputSpec,
+    SlideScoreModel,
+    TileBatch,
+    no_detections,
+)
+
+__all__ = [
+    "Adequacy",
+    "Analysis",
+    "CellClass",
+    "Detections",
+    "Detector",
+    "DetectorInfo",
+    "GroupResult",
+    "InputSpec",
+    "OnProgress",
+    "Options",
+    "Progress",
+    "RunGroup",
+    "SlideInfo",
+    "SlideReport",
+    "SlideScoreModel",
+    "Tile",
+    "TileBatch",
+    "no_detections",
+]
+
+MppSource = Literal["slide", "objective-power", "request"]
+
+
+@dataclass(frozen=True)
+class SlideInfo:
+    """What a slide says of itself.
+
+    Attributes:
+        vendor: OpenSlide's name of the format, e.g. "aperio".
+        width, height: level-0 px.
+        level_downsamples: one per level, 1.0 first.
+        mpp: µm per level-0 px (mean of x and y).
+        mpp_source: where that figure came from.
+        bounds_xywh: scanned area if the slide states one (openslide.bounds-*), else None.
+        background_rgb: what transparent pixels are composited on.
+    """
+
+    vendor: str
+    width: int
+    height: int
+    level_downsamples: tuple[float, ...]
+    mpp: float
+    mpp_source: MppSource
+    bounds_xywh: tuple[int, int, int, int] | None
+    background_rgb: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A square that is read from the slide, and the part of it that answers for cells.
+
+    Attributes:
+        index: position in the plan.
+        x, y: level-0 px of its top left corner; may be negative at the slide's edge.
+        size: side, level-0 px.
+        core_xyxy: cells whose centre lies here belong to this tile; cores share no point and
+            together cover every tile.
+    """
+
+    index: int
+    x: int
+    y: int
+    size: int
+    core_xyxy: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to analyse a slide; part of every report's provenance.
+
+    Attributes:
+        mpp: µm per level-0 px, overriding what the slide says.
+        batch_size: tiles per call of the detector.
+        group_size: tiles per group, the unit of durable progress.
+        num_readers: threads that read tiles ahead of the detector.
+        max_unreadable_fraction: of the planned tiles; above this the slide is refused.
+        merge_iou: overrides the detector's, if given.
+    """
+
+    mpp: float | None = None
+    batch_size: int = 8
+    group_size: int = 128
+    num_readers: int = 2
+    max_unreadable_fraction: float = 0.2
+    merge_iou: float | None = None
+
+
+@dataclass(frozen=True)
+class GroupResult:
+    """What one group of tiles gave, before merging.
+
+    Attributes:
+        detections: level-0 px; `tile_index` counts in the whole plan.
+        unreadable_tiles: indices in the plan of tiles that could not be read.
+    """
+
+    detections: Detections
+    unreadable_tiles: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an analysis is."""
+
+    tiles_done: int
+    tiles_total: int
+
+
+OnProgress = Callable[[Progress], None]
+#: Runs group `index` by calling the function, or gives back what an earlier run of it gave.
+RunGroup = Callable[[int, Callable[[], GroupResult]], GroupResult]
+
+
+@dataclass(frozen=True)
+class Adequacy:
+    """Whether enough cells were seen (Bethesda 2014: about 5,000 squamous cells, liquid-based).
+
+    Attributes:
+        num_squamous_cells: detections of any class.
+        minimum: how many are asked for.
+        adequate: whether that many were seen, or any abnormal category is named.
+        tissue_area_mm2: area of the tissue mask.
+        unreadable_area_mm2: area of tiles that could not be read.
+    """
+
+    num_squamous_cells: int
+    minimum: int
+    adequate: bool
+    tissue_area_mm2: float
+    unreadable_area_mm2: float
+
+
+@dataclass(frozen=True)
+class SlideReport:
+    """The result of one slide. `report.json` is this, field by field.
+
+    Attributes:
+        counts: cells by class name, every class of the detector present.
+        num_cells: their sum.
+        abnormality_score: in [0, 1], higher is more abnormal.
+        category: most severe Bethesda category with enough evidence, or "no cells seen".
+        adequacy: whether enough was seen.
+        disclaimer: that this is research software for review.
+        provenance: detector name and digest, engine, code version, settings, slide facts, mpp and
+            its source, tile plan, unreadable tiles, times in seconds.
+    """
+
+    counts: dict[str, int]
+    num_cells: int
+    abnormality_score: float
+    category: str
+    adequacy: Adequacy
+    disclaimer: str
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A slide's report and its merged detections, best score first in reading order of the file."""
+
+    report: SlideReport
+    detections: Detections
+    classes: tuple[CellClass, ...]
+    slide: SlideInfo
