@@ -1,0 +1,103 @@
+"""A training configuration, read from TOML and checked before anything starts.
+
+The files in `models/configs/` are complete: nothing is inherited, every value is in sight.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.bundle import InputModel, SlideScoreCoefficients
+from models.errors import ConfigError
+
+CONFIGS_DIR = Path(__file__).parent / "configs"
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrainSection(_Section):
+    """How long and how fast to learn, and on which mixture of fields."""
+
+    epochs: int = Field(gt=0)
+    batch_size: int = Field(gt=0)
+    crop_px: int = Field(ge=64)
+    lr: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    warmup_iterations: int = Field(ge=0)
+    grad_clip_norm: float = Field(gt=0)
+    ema_decay: float = Field(ge=0, lt=1)
+    repeat_threshold: Fraction
+    phantom_fraction: float = Field(ge=0, lt=1)
+    phantom_fields: int = Field(ge=0)
+    seed: int = Field(ge=0)
+
+
+class AugmentSection(_Section):
+    """How far a training crop may be changed; see `models/data/augment.py`."""
+
+    scale: tuple[float, float]
+    rotate_degrees: float = Field(ge=0, le=180)
+    brightness: Fraction
+    contrast: Fraction
+    stain: Fraction
+    channel_shift: Fraction
+    blur_sigma_px: float = Field(ge=0)
+    noise_std: float = Field(ge=0)
+
+
+class PostprocessSection(_Section):
+    """Which detections are reported, and which are one cell."""
+
+    score_threshold: Fraction
+    merge_iou: Fraction
+
+
+class TrainConfig(_Section):
+    """A whole configuration file."""
+
+    input: InputModel
+    train: TrainSection
+    augment: AugmentSection
+    postprocess: PostprocessSection
+    slide_score: SlideScoreCoefficients
+    network: dict[str, Any]
+
+
+def find_config(name_or_path: str) -> Path:
+    """The file of a shipped configuration (`fcos_r18_s8`) or of a path.
+
+    Raises:
+        ConfigError: there is no such file; the message lists the shipped names.
+    """
+    path = Path(name_or_path)
+    if path.suffix == ".toml" and path.is_file():
+        return path
+    shipped = CONFIGS_DIR / f"{name_or_path.replace('-', '_')}.toml"
+    if shipped.is_file():
+        return shipped
+    known = ", ".join(sorted(file.stem for file in CONFIGS_DIR.glob("*.toml")))
+    raise ConfigError(
+        f"no configuration {name_or_path!r}: give a .toml file or one of the shipped ones: {known}"
+    )
+
+
+def read_config(path: Path) -> TrainConfig:
+    """The configuration in a TOML file.
+
+    Raises:
+        ConfigError: the file is not TOML, lacks a value, or holds a wrong or an unknown one.
+    """
+    try:
+        return TrainConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path}: {place}: {first['msg']}") from error

@@ -1,0 +1,111 @@
+"""Random changes that a cell survives: turning, size, stain, light, focus, noise.
+
+Geometry is one affine warp; a cell has no upright, so its box turns about its centre unrotated.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.data.resample import Sample
+
+#: Optical densities (red, green, blue) of the Papanicolaou counterstains and of haematoxylin,
+#: unit length: light green, eosin Y / orange G, haematoxylin.
+STAIN_DENSITY = np.array(
+    [[0.83, 0.36, 0.42], [0.15, 0.80, 0.58], [0.65, 0.70, 0.29]], dtype=np.float32
+)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far a sample may be changed; see `[augment]` of a configuration.
+
+    Attributes:
+        scale: (smallest, largest) factor on size.
+        rotate_degrees: largest turn either way.
+        brightness: largest change of optical density overall, as a fraction.
+        contrast: largest change of contrast about the mean, as a fraction.
+        stain: largest change of each stain's density, as a fraction.
+        channel_shift: largest shift of each channel, as a fraction of 255.
+        blur_sigma_px: largest Gaussian blur.
+        noise_std: largest standard deviation of Gaussian noise, grey levels.
+    """
+
+    scale: tuple[float, float]
+    rotate_degrees: float
+    brightness: float
+    contrast: float
+    stain: float
+    channel_shift: float
+    blur_sigma_px: float
+    noise_std: float
+
+
+def crop_sample(
+    sample: Sample, crop_px: int, how: Augmentation, rng: np.random.Generator
+) -> Sample:
+    """A turned, scaled and perhaps mirrored square of a sample.
+
+    Args:
+        sample: at the detector's µm/px.
+        crop_px: side of the square.
+        how: ranges of scale and rotation.
+        rng: source of all randomness.
+
+    Returns:
+        (crop_px, crop_px, 3) pixels; cells whose centre lies inside, boxes not clipped.
+    """
+    height, width = sample.pixels.shape[:2]
+    scale = float(np.exp(rng.uniform(*np.log(how.scale))))
+    angle = np.deg2rad(rng.uniform(-how.rotate_degrees, how.rotate_degrees))
+    mirror = rng.choice([-1.0, 1.0])
+    turn = scale * np.array(
+        [[mirror * np.cos(angle), -np.sin(angle)], [mirror * np.sin(angle), np.cos(angle)]]
+    )
+    # The crop's centre stays so far inside that at most a corner shows what lies outside.
+    margin = 0.4 * crop_px / scale
+    centre = np.array([_pick_between(side, margin, rng) for side in (width, height)])
+    shift = crop_px / 2 - turn @ centre
+    fill = tuple(float(value) for value in rng.uniform(215, 250) + rng.uniform(-8, 8, 3))
+    pixels = cv2.warpAffine(
+        sample.pixels,
+        np.hstack([turn, shift[:, None]]),
+        (crop_px, crop_px),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=fill,
+    )
+    low, high = sample.bbox_xyxy[:, :2], sample.bbox_xyxy[:, 2:]
+    moved = ((low + high) / 2) @ turn.T + shift
+    half = (high - low) / 2 * scale
+    inside = ((moved >= 0) & (moved < crop_px)).all(axis=1)
+    bbox = np.hstack([moved - half, moved + half])[inside].astype(np.float32)
+    return Sample(np.asarray(pixels, np.uint8), bbox, sample.label[inside])
+
+
+def change_look(
+    pixels: NDArray[np.uint8], how: Augmentation, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """The same cells stained, lit and focused otherwise, (H, W, 3) uint8."""
+    density = -np.log((pixels.astype(np.float32) + 1.0) / 256.0)
+    mix = rng.uniform(1 - how.stain, 1 + how.stain, 3).astype(np.float32)
+    stains = STAIN_DENSITY / np.linalg.norm(STAIN_DENSITY, axis=1, keepdims=True)
+    restain = np.linalg.inv(stains) @ np.diag(mix) @ stains
+    density = density @ restain.astype(np.float32)
+    density *= rng.uniform(1 - how.brightness, 1 + how.brightness)
+    light = 256.0 * np.exp(-density) - 1.0
+    light = (light - light.mean()) * rng.uniform(1 - how.contrast, 1 + how.contrast) + light.mean()
+    light += 255.0 * rng.uniform(-how.channel_shift, how.channel_shift, 3).astype(np.float32)
+    sigma = rng.uniform(0, how.blur_sigma_px)
+    if rng.random() < 0.5 and sigma > 0.2:
+        light = cv2.GaussianBlur(light, (0, 0), sigma)
+    if rng.random() < 0.5 and how.noise_std > 0:
+        light += rng.normal(0, rng.uniform(0, how.noise_std), light.shape).astype(np.float32)
+    return np.clip(light, 0, 255).astype(np.uint8)
+
+
+def _pick_between(side: float, margin: float, rng: np.random.Generator) -> float:
+    margin = min(margin, side / 2)
+    return float(rng.uniform(margin, side - margin)) if side > 2 * margin else side / 2

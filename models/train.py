@@ -1,0 +1,157 @@
+"""Trains a detector on labelled fields and writes the bundle that the product serves.
+
+`run_training` shows the order of steps; each lives in `models/training/` or `models/data/`.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.utils.tensorboard import SummaryWriter
+
+from models.config import TrainConfig
+from models.data.coco import FieldSet, read_coco
+from models.data.resample import Sample, resample_field
+from models.errors import TrainingError
+from models.training.epochs import Epochs
+from models.training.export import export_bundle
+from models.training.loop import TrainState, run_epochs
+from models.training.phantom_fields import draw_phantom_fields
+from models.training.progress import OnTrainProgress
+from models.training.validation import measure_network
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What is decided for one run, besides its configuration.
+
+    Attributes:
+        name: of the detector.
+        fold: held out of training and measured on; None trains on everything.
+        device: "auto", "cpu" or "cuda".
+        num_workers: processes that prepare crops.
+        validate_every_epochs: between measurements on the held-out fold.
+    """
+
+    name: str
+    fold: int | None
+    device: str
+    num_workers: int
+    validate_every_epochs: int
+
+
+def run_training(
+    config: TrainConfig,
+    data: Path,
+    run_dir: Path,
+    options: TrainOptions,
+    on_progress: OnTrainProgress = lambda progress: None,
+    say: Say = lambda line: None,
+) -> Path:
+    """Trains, or goes on with, the run in `run_dir`.
+
+    Args:
+        config: complete.
+        data: folder with `images/` and COCO `annotations.json`.
+        run_dir: gets run.json, checkpoint.pt, TensorBoard's event files and bundle/.
+        options: fold, device and the like.
+        on_progress: called after every iteration.
+        say: called with what is found in the data and with every measurement.
+
+    Returns:
+        The bundle's folder.
+
+    Raises:
+        DatasetError: the data are unreadable or have no such fold.
+        TrainingError: see `models/training/loop.py`; or `run_dir` holds another run, or there is
+            no such device.
+    """
+    device = choose_device(options.device)
+    everything = read_coco(data)
+    fields = everything if options.fold is None else everything.without_fold(options.fold)
+    held_out = None if options.fold is None else everything.only_fold(options.fold)
+    describe(fields, say)
+    claim_run_dir(run_dir, config, fields)
+    epochs = Epochs(
+        config,
+        [resample_field(field, config.input.mpp) for field in fields.fields],
+        draw_phantoms(config, fields),
+        len(fields.classes),
+        config.train.seed,
+        options.num_workers,
+    )
+
+    def measure(state: TrainState, writer: SummaryWriter) -> None:
+        last = state.epoch == config.train.epochs
+        if held_out is None or (state.epoch % options.validate_every_epochs and not last):
+            return
+        figures, _ = measure_network(state.average.module, config, held_out, options.name)
+        for key in ("map50", "any_cell_ap50", "abnormal_ap50"):
+            writer.add_scalar(f"fold/{key}", getattr(figures, key) or 0.0, state.iteration)
+        say(
+            f"epoch {state.epoch}: mAP50 {figures.map50:.3f}, any cell "
+            f"{figures.any_cell_ap50 or 0:.3f}, abnormal {figures.abnormal_ap50 or 0:.3f}"
+        )
+
+    network = run_epochs(epochs, run_dir, device, on_progress, measure)
+    return export_bundle(network, config, fields, held_out, run_dir, options.name, say)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; "auto" takes a GPU where there is one.
+
+    Raises:
+        TrainingError: no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("device 'cuda' is asked for, but torch sees no GPU: use --device cpu")
+    if name not in ("cpu", "cuda"):
+        raise TrainingError(f"device {name!r} is none of auto, cpu, cuda")
+    return torch.device(name)
+
+
+def describe(fields: FieldSet, say: Say) -> None:
+    """Says what is there to learn from, and which classes have too few cells."""
+    counts = dict(zip((one.name for one in fields.classes), fields.count_cells(), strict=True))
+    shown = ", ".join(f"{name} {count}" for name, count in counts.items())
+    say(f"{len(fields.fields)} fields, {fields.num_cells} cells: {shown}")
+    for name, count in counts.items():
+        if count < 20:
+            say(f"warning: {count} cells of {name} are too few to learn or to measure it")
+
+
+def draw_phantoms(config: TrainConfig, fields: FieldSet) -> list[Sample]:
+    """The phantom fields that are mixed in, or none."""
+    if config.train.phantom_fraction == 0:
+        return []
+    return draw_phantom_fields(
+        config.train.phantom_fields, config.input.mpp, fields.classes, config.train.seed
+    )
+
+
+def claim_run_dir(run_dir: Path, config: TrainConfig, fields: FieldSet) -> None:
+    """Notes in `run_dir` which run it holds.
+
+    Raises:
+        TrainingError: it holds another one.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    run = {
+        "config": config.model_dump(mode="json"),
+        "num_fields": len(fields.fields),
+        "num_cells": fields.num_cells,
+        "classes": [one.name for one in fields.classes],
+    }
+    path = run_dir / "run.json"
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != run:
+        raise TrainingError(
+            f"{run_dir} holds a run with another configuration, seed or data: choose another "
+            "folder with -o, or delete that one"
+        )
+    path.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,49 @@
+"""Where a run stands, saved after every epoch so that an interrupted one goes on from there."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.errors import TrainingError
+
+CHECKPOINT = "checkpoint.pt"
+
+
+def save_checkpoint(run_dir: Path, state: dict[str, Any]) -> None:
+    """Replaces the run's checkpoint at once or not at all.
+
+    Raises:
+        TrainingError: it cannot be written, e.g. the disk is full; the one before stays.
+    """
+    part = run_dir / (CHECKPOINT + ".part")
+    try:
+        torch.save(state, part)
+        os.replace(part, run_dir / CHECKPOINT)
+    except (OSError, RuntimeError) as error:
+        part.unlink(missing_ok=True)
+        raise TrainingError(
+            f"{run_dir / CHECKPOINT} cannot be written ({error}): make room and start again, "
+            "the run goes on from the epoch before"
+        ) from error
+
+
+def read_checkpoint(run_dir: Path) -> dict[str, Any] | None:
+    """The run's checkpoint, or None before its first epoch has ended.
+
+    Only tensors and plain values are read: a checkpoint cannot run code.
+
+    Raises:
+        TrainingError: it is damaged.
+    """
+    path = run_dir / CHECKPOINT
+    if not path.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises half a dozen types for a damaged file
+        raise TrainingError(
+            f"{path} cannot be read ({error}): delete it to start this run from the beginning"
+        ) from error
+    return state

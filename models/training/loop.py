@@ -1,0 +1,195 @@
+"""The training loop: epochs, iterations, mixed precision, and what a loss that is not finite does.
+
+Which fields are learned from, and what becomes of the network, is left to `models/train.py`.
+"""
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.tensorboard import SummaryWriter
+
+from models.config import TrainConfig
+from models.errors import TrainingError
+from models.network import build_network
+from models.training.batches import make_data_samples, normalise
+from models.training.checkpoint import read_checkpoint, save_checkpoint
+from models.training.epochs import Batch, Epochs
+from models.training.optimiser import make_optimiser, make_schedule
+from models.training.progress import OnTrainProgress, TrainProgress
+
+
+@dataclass
+class TrainState:
+    """All that changes while training; `checkpoint` and `restore` are its whole memory."""
+
+    network: nn.Module
+    average: AveragedModel
+    optimiser: torch.optim.AdamW
+    schedule: torch.optim.lr_scheduler.LambdaLR
+    num_iterations: int
+    epoch: int = 0
+    iteration: int = 0
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Everything needed to go on, as tensors and plain values."""
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "epoch": self.epoch,
+            "iteration": self.iteration,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes back to where `checkpoint` was called."""
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.epoch, self.iteration = state["epoch"], state["iteration"]
+
+
+OnEpoch = Callable[[TrainState, SummaryWriter], None]
+
+
+def start_training(
+    config: TrainConfig, num_classes: int, seed: int, device: torch.device, num_iterations: int
+) -> TrainState:
+    """A fresh network with its average, optimiser and schedule.
+
+    Raises:
+        BundleError: the network's configuration holds a type that is not allowed.
+    """
+    torch.manual_seed(seed)
+    description = json.loads(json.dumps(config.network))
+    description["bbox_head"]["num_classes"] = num_classes
+    network = build_network(description)
+    network.init_weights()
+    network = network.to(device, memory_format=torch.channels_last).train()
+    average = AveragedModel(
+        network, multi_avg_fn=get_ema_multi_avg_fn(config.train.ema_decay), use_buffers=True
+    )
+    optimiser = make_optimiser(network, config.train.lr, config.train.weight_decay)
+    schedule = make_schedule(optimiser, num_iterations, config.train.warmup_iterations)
+    return TrainState(network, average, optimiser, schedule, num_iterations)
+
+
+def run_epochs(
+    epochs: Epochs,
+    run_dir: Path,
+    device: torch.device,
+    on_progress: OnTrainProgress,
+    on_epoch: OnEpoch,
+) -> nn.Module:
+    """Trains, or goes on with, the run in `run_dir`.
+
+    Args:
+        epochs: all crops of the run.
+        run_dir: gets checkpoint.pt and TensorBoard's event files.
+        device: to train on.
+        on_progress: called after every iteration.
+        on_epoch: called after every epoch, before its checkpoint is written.
+
+    Returns:
+        The averaged network, on the CPU, in evaluation mode.
+
+    Raises:
+        TrainingError: the loss is not finite (its batch is saved and named), or the disk is full.
+    """
+    config = epochs.config
+    state = start_training(
+        config, epochs.num_classes, epochs.seed, device, epochs.count_iterations()
+    )
+    if (saved := read_checkpoint(run_dir)) is not None:
+        state.restore(saved)
+    with SummaryWriter(str(run_dir / "tensorboard"), purge_step=state.iteration) as writer:
+        while state.epoch < config.train.epochs:
+            state.network.train()
+            for batch in epochs.batches(state.epoch):
+                losses = _learn(state, batch, config, device, run_dir)
+                _log(writer, state, losses)
+                on_progress(_progress(state, config, losses))
+            state.epoch += 1
+            on_epoch(state, writer)
+            save_checkpoint(run_dir, state.checkpoint())
+    network: nn.Module = state.average.module.to("cpu").eval()
+    return network
+
+
+def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """bfloat16 where the hardware multiplies it; elsewhere it would be slower than float32.
+
+    It keeps float32's range, so that losses need no scaling.
+    """
+    if device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def _learn(
+    state: TrainState, batch: Batch, config: TrainConfig, device: torch.device, run_dir: Path
+) -> dict[str, Tensor]:
+    losses = _compute_losses(state.network, batch, config, device)
+    total = torch.stack(list(losses.values())).sum()
+    if not torch.isfinite(total):
+        raise _refuse_batch(run_dir, batch, state, losses)
+    state.optimiser.zero_grad(set_to_none=True)
+    total.backward()
+    nn.utils.clip_grad_norm_(state.network.parameters(), config.train.grad_clip_norm)
+    state.optimiser.step()
+    state.schedule.step()
+    state.average.update_parameters(state.network)
+    state.iteration += 1
+    return {name: value.detach() for name, value in losses.items()}
+
+
+def _compute_losses(
+    network: nn.Module, batch: Batch, config: TrainConfig, device: torch.device
+) -> dict[str, Tensor]:
+    pixels, boxes, labels = batch
+    inputs = normalise(pixels.to(device), config.input.mean_rgb, config.input.std_rgb)
+    samples = make_data_samples(boxes, labels, config.train.crop_px, device)
+    with mixed_precision(device):
+        found = network.loss(inputs, samples)
+    return {
+        name: value if isinstance(value, Tensor) else torch.stack(list(value)).sum()
+        for name, value in found.items()
+        if "loss" in name
+    }
+
+
+def _progress(state: TrainState, config: TrainConfig, losses: dict[str, Tensor]) -> TrainProgress:
+    total = sum(float(value) for value in losses.values())
+    return TrainProgress(
+        state.epoch, config.train.epochs, state.iteration, state.num_iterations, total
+    )
+
+
+def _log(writer: SummaryWriter, state: TrainState, losses: dict[str, Tensor]) -> None:
+    for name, value in losses.items():
+        writer.add_scalar(f"train/{name}", float(value), state.iteration)
+    writer.add_scalar("train/lr", state.schedule.get_last_lr()[0], state.iteration)
+
+
+def _refuse_batch(
+    run_dir: Path, batch: Batch, state: TrainState, losses: dict[str, Tensor]
+) -> TrainingError:
+    pixels, boxes, labels = batch
+    path = run_dir / "batch_of_nan.npz"
+    cells = {f"boxes_{index}": box.numpy() for index, box in enumerate(boxes)}
+    cells |= {f"labels_{index}": label.numpy() for index, label in enumerate(labels)}
+    np.savez_compressed(path, pixels=pixels.numpy(), **cells)  # type: ignore[arg-type]
+    parts = ", ".join(f"{name} {float(value):.4g}" for name, value in losses.items())
+    return TrainingError(
+        f"the loss is not finite at iteration {state.iteration} ({parts}); its batch is in {path}: "
+        "lower train.lr or look at that batch, then start again from the last checkpoint"
+    )

@@ -1,0 +1,85 @@
+"""`cytolibra evaluate`: a detector measured on labelled fields."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from models.evaluate import Evaluation
+
+#: Detections below are of no use to AP, and many.
+MIN_SCORE = 0.01
+
+
+def evaluate(
+    data: Annotated[Path, typer.Argument(help="Folder with images/ and annotations.json (COCO).")],
+    detector: Annotated[
+        str, typer.Option(help="Name of a shipped detector, or a bundle's folder.")
+    ] = "default",
+    fold: Annotated[int | None, typer.Option(help="Measure on this fold alone.")] = None,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", help="Also write the figures to this file.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="auto, torch or openvino.")] = "torch",
+) -> None:
+    """Measure a detector: AP50, recall and precision, normal against abnormal."""
+    import orjson
+    from rich.progress import track
+
+    from models.bundle import load_detector, read_info
+    from models.data.coco import read_coco
+    from models.evaluate import detect_fields
+    from models.evaluate import evaluate as measure
+    from service.cli.engine_option import check_engine
+    from service.errors import DatasetError
+
+    info = read_info(detector)
+    fields = read_coco(data)
+    if [one.name for one in fields.classes] != [one.name for one in info.classes]:
+        raise DatasetError(
+            f"{data} has the classes {[one.name for one in fields.classes]}, but detector "
+            f"{info.name!r} knows {[one.name for one in info.classes]}: they must agree"
+        )
+    chosen = fields if fold is None else fields.only_fold(fold)
+    model = load_detector(detector, engine=check_engine(engine), min_score=MIN_SCORE)
+    with_bar = iter(track(range(len(chosen.fields)), "Detecting", transient=True))
+    results = detect_fields(model, chosen, lambda: next(with_bar, None) and None)
+    figures = measure(results, info.classes, info.score_thresholds, info.merge_iou)
+    _print(figures)
+    if json_path is not None:
+        content = {"detector": {"name": info.name, "digest": info.digest}} | figures.to_json()
+        json_path.parent.mkdir(parents=True, exist_ok=True)
+        json_path.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
+
+
+def _print(figures: "Evaluation") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("AP", "IoU 0.5", "centre within 10 µm", title="Average precision")
+    centre = figures.centre
+    for name, value in figures.ap50.items():
+        table.add_row(name, _show(value), _show(centre["ap50"].get(name)))
+    table.add_section()
+    table.add_row("mean of classes", _show(figures.map50), _show(centre["map50"]))
+    table.add_row("any cell", _show(figures.any_cell_ap50), _show(centre["any_cell_ap50"]))
+    table.add_row("abnormal cell", _show(figures.abnormal_ap50), _show(centre["abnormal_ap50"]))
+    rates = Table("at shipped thresholds", "precision", "recall", "F1")
+    for name, rate in (
+        ("any cell found", figures.any_cell),
+        ("normal vs abnormal", figures.normal_vs_abnormal),
+    ):
+        rates.add_row(name, _show(rate.precision), _show(rate.recall), _show(rate.f1))
+    names = [*figures.class_names, "none"]
+    matrix = Table("true \\ found", *names, title="Confusion of cells")
+    for name, row in zip(names, figures.confusion.tolist(), strict=True):
+        matrix.add_row(name, *[str(count) for count in row])
+    console = Console()
+    for part in (table, rates, matrix):
+        console.print(part)
+    console.print(f"{figures.num_cells} cells on {figures.num_images} fields")
+
+
+def _show(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,28 @@
+"""The `cytolibra` command: one function a subcommand, each in a file of its own.
+
+Owns how errors reach the shell: one line on stderr and exit status 1; wrong usage is 2.
+"""
+
+import sys
+
+import typer
+
+from models.errors import CytolibraError
+
+app = typer.Typer(
+    name="cytolibra",
+    help="Finds, counts and grades cells on cervical cytology slides. Research software, for "
+    "review by a cytologist; not a diagnosis.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Runs the command line and exits."""
+    try:
+        app()
+    except CytolibraError as error:
+        print(f"cytolibra: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,43 @@
+"""`cytolibra train`: labelled fields in, a detector bundle out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    config: Annotated[
+        str, typer.Argument(help="A shipped configuration (fcos_r18_s8) or a .toml file.")
+    ],
+    data: Annotated[Path, typer.Argument(help="Folder with images/ and annotations.json (COCO).")],
+    run_dir: Annotated[Path, typer.Option("-o", "--output", help="Folder of the run.")],
+    fold: Annotated[
+        int | None, typer.Option(help="Hold this fold out of training and measure on it.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Instead of the configuration's.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Instead of the configuration's.")] = None,
+    name: Annotated[str, typer.Option(help="The detector's name.")] = "trained",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[int, typer.Option(help="Processes that prepare crops.")] = 1,
+    validate_every: Annotated[
+        int, typer.Option(help="Epochs between measurements on the held-out fold.")
+    ] = 10,
+) -> None:
+    """Train a detector, or go on with an interrupted run of the same folder."""
+    from models.config import find_config, read_config
+    from models.train import TrainOptions, run_training
+    from service.cli.progress import TrainProgressBar
+
+    chosen = read_config(find_config(config)).replace_training(seed=seed, epochs=epochs)
+    options = TrainOptions(
+        name=name,
+        fold=fold,
+        device=device,
+        num_workers=workers,
+        validate_every_epochs=validate_every,
+    )
+    with TrainProgressBar() as bar:
+        bundle = run_training(chosen, data, run_dir, options, bar.update, bar.say)
+    typer.echo(f"detector: {bundle}")
+    typer.echo(f"use it:   cytolibra analyse SLIDE -o OUT --detector {bundle}")
