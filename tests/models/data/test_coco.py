@@ -1,0 +1,129 @@
+"""Labelled fields are read as they stand, and what is wrong with them is named."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from models.data.coco import read_coco, read_field_pixels
+from models.errors import DatasetError
+
+Content = dict[str, Any]
+
+
+@pytest.fixture
+def content() -> Content:
+    return {
+        "images": [
+            {"id": 1, "file_name": "a.png", "width": 60, "height": 40, "mpp": 0.25, "fold": 0},
+            {"id": 2, "file_name": "b.png", "width": 60, "height": 40, "mpp": 0.25, "fold": 1},
+        ],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 9, "bbox": [10, 10, 8, 8], "iscrowd": 0},
+            {"id": 2, "image_id": 1, "category_id": 4, "bbox": [50, 30, 20, 20], "nucleus": [58, 38]},
+        ],
+        "categories": [{"id": 9, "name": "LSIL"}, {"id": 4, "name": "NILM"}],
+    }
+
+
+def write(folder: Path, content: Content) -> Path:
+    (folder / "images").mkdir()
+    for image in content.get("images", []):
+        if isinstance(image, dict) and "file_name" in image:
+            pixels = np.zeros((40, 60, 3), np.uint8)
+            pixels[:, :, 2] = 200
+            cv2.imwrite(str(folder / "images" / Path(image["file_name"]).name), pixels)
+    (folder / "annotations.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_fields_carry_labels_boxes_folds_and_scale(tmp_path: Path, content: Content) -> None:
+    fields = read_coco(write(tmp_path, content))
+    assert [one.name for one in fields.classes] == ["NILM", "LSIL"]
+    first = fields.fields[0]
+    assert first.label.tolist() == [1, 0]
+    assert (first.mpp, first.fold) == (0.25, 0)
+    assert fields.count_cells().tolist() == [1, 1]
+
+
+def test_boxes_are_clipped_to_the_field_but_the_nucleus_is_kept(
+    tmp_path: Path, content: Content
+) -> None:
+    first = read_coco(write(tmp_path, content)).fields[0]
+    assert first.bbox_xyxy[1].tolist() == [50, 30, 60, 40]
+    assert first.centre_xy.tolist() == [[14, 14], [58, 38]]
+
+
+def test_pixels_are_rgb(tmp_path: Path, content: Content) -> None:
+    field = read_coco(write(tmp_path, content)).fields[0]
+    assert read_field_pixels(field)[0, 0].tolist() == [200, 0, 0]
+
+
+def test_bethesda_classes_get_their_colour_and_severity(tmp_path: Path, content: Content) -> None:
+    classes = read_coco(write(tmp_path, content)).classes
+    assert [one.is_abnormal for one in classes] == [False, True]
+
+
+def test_folds_split_the_fields(tmp_path: Path, content: Content) -> None:
+    fields = read_coco(write(tmp_path, content))
+    assert [field.fold for field in fields.only_fold(1).fields] == [1]
+    assert [field.fold for field in fields.without_fold(1).fields] == [0]
+    with pytest.raises(DatasetError, match=r"fold 7.*\[0, 1\]"):
+        fields.only_fold(7)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("images", None, "images"),
+        ("images", [{"id": 1}], "file_name"),
+        ("images", [{"id": 1, "file_name": "../x.png", "width": 1, "height": 1}], "does not exist"),
+        ("annotations", [{"id": 3, "image_id": 8, "category_id": 4}], "no image 8"),
+        ("annotations", [{"id": 3, "image_id": 1, "category_id": 5}], "category 5"),
+        ("annotations", [{"id": 3, "image_id": 1, "category_id": 4, "bbox": [1]}], "annotation 3"),
+        (
+            "annotations",
+            [{"id": 3, "image_id": 1, "category_id": 4, "bbox": [70, 0, 5, 5]}],
+            "no area inside",
+        ),
+        (
+            "annotations",
+            [{"id": 3, "image_id": 1, "category_id": 4, "bbox": [1, 1, float("nan"), 5]}],
+            "no area",
+        ),
+        ("categories", [], "no categories"),
+        ("categories", [{"id": 4, "name": "a"}, {"id": 4, "name": "b"}], "not unique"),
+    ],
+)
+def test_wrong_entries_are_named(
+    tmp_path: Path, content: Content, key: str, value: object, message: str
+) -> None:
+    content[key] = value
+    folder = tmp_path
+    (folder / "images").mkdir()
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(folder / "images" / name), np.zeros((40, 60, 3), np.uint8))
+    (folder / "annotations.json").write_text(json.dumps(content))
+    with pytest.raises(DatasetError, match=message):
+        read_coco(folder)
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="does not exist"):
+        read_coco(tmp_path)
+    (tmp_path / "annotations.json").write_text("{")
+    with pytest.raises(DatasetError, match="cannot be read as JSON"):
+        read_coco(tmp_path)
+
+
+def test_an_image_of_another_size_or_damaged_is_named(tmp_path: Path, content: Content) -> None:
+    content["images"][0]["width"] = 61
+    field = read_coco(write(tmp_path, content)).fields[0]
+    with pytest.raises(DatasetError, match="60x40 px, but"):
+        read_field_pixels(field)
+    field.path.write_bytes(b"not an image")
+    with pytest.raises(DatasetError, match="cannot be decoded"):
+        read_field_pixels(field)
