@@ -33,7 +33,7 @@ class TrainOptions:
         name: of the detector.
         fold: held out of training and measured on; None trains on everything.
         device: "auto", "cpu" or "cuda".
-        num_workers: processes that prepare crops.
+        num_workers: threads that prepare crops.
         validate_every_epochs: between measurements on the held-out fold.
     """
 

@@ -1,20 +1,22 @@
 """Batches of any epoch of a run, each epoch reproducible by itself."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-import cv2
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from models.config import TrainConfig
 from models.data.augment import Augmentation
-from models.data.crops import EpochCrops, collate_crops
+from models.data.crops import Crop, EpochCrops, collate_crops
 from models.data.resample import Sample
 
 #: pixels (B, 3, S, S) uint8; B tensors (N_i, 4) of boxes; B tensors (N_i,) of labels
 Batch = tuple[Tensor, list[Tensor], list[Tensor]]
+
+BATCHES_AHEAD = 3
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Epochs:
         phantoms: drawn fields that are mixed in.
         num_classes: C.
         seed: of the run.
-        num_workers: processes that prepare crops; their number changes no crop.
+        num_workers: threads that prepare crops; their number changes no crop.
     """
 
     config: TrainConfig
@@ -51,21 +53,25 @@ class Epochs:
             epoch=epoch,
         )
 
-    def batches(self, epoch: int) -> Iterable[Batch]:
-        """Batches of one epoch; a last one of a single crop is left out.
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Batches of one epoch, prepared ahead of their use.
 
-        Batch norm cannot learn from one crop of one position.
+        A last one of a single crop is left out: batch norm cannot learn from it.
         """
         crops = self.crops(epoch)
         size = self.config.train.batch_size
-        return DataLoader(
-            crops,
-            batch_size=size,
-            num_workers=self.num_workers,
-            collate_fn=collate_crops,
-            drop_last=_leaves_one(len(crops), size),
-            worker_init_fn=_use_one_thread,
-        )
+        starts = range(0, len(crops) - int(_leaves_one(len(crops), size)), size)
+        # Threads, not processes: OpenCV's and OpenMP's own threads do not survive a fork, and both
+        # let go of the interpreter while they work.
+        with ThreadPoolExecutor(self.num_workers) as pool:
+            waiting: deque[list[Future[Crop]]] = deque()
+            for start in starts:
+                stop = min(start + size, len(crops))
+                waiting.append([pool.submit(crops.__getitem__, i) for i in range(start, stop)])
+                if len(waiting) > BATCHES_AHEAD:
+                    yield _collect(waiting.popleft())
+            while waiting:
+                yield _collect(waiting.popleft())
 
     def count_iterations(self) -> int:
         """Iterations of the whole run."""
@@ -81,5 +87,5 @@ def _leaves_one(length: int, size: int) -> bool:
     return length > size and length % size == 1
 
 
-def _use_one_thread(worker: int) -> None:
-    cv2.setNumThreads(1)
+def _collect(crops: list[Future[Crop]]) -> Batch:
+    return collate_crops([crop.result() for crop in crops])

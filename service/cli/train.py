@@ -19,7 +19,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Instead of the configuration's.")] = None,
     name: Annotated[str, typer.Option(help="The detector's name.")] = "trained",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: Annotated[int, typer.Option(help="Processes that prepare crops.")] = 1,
+    workers: Annotated[int, typer.Option(help="Threads that prepare crops.")] = 1,
     validate_every: Annotated[
         int, typer.Option(help="Epochs between measurements on the held-out fold.")
     ] = 10,
