@@ -203,6 +203,4 @@ def _one_tile(pixels: NDArray[np.uint8]) -> TileBatch:
     pad = [(0, -height % SIDE_MULTIPLE_PX), (0, -width % SIDE_MULTIPLE_PX), (0, 0)]
     # The field's own bright background, so that its edge is no edge to the network.
     blank = int(np.percentile(pixels, 90))
-    return TileBatch(
-        np.pad(pixels, pad, constant_values=blank)[None], np.zeros((1, 2)), 1.0
-    )
+    return TileBatch(np.pad(pixels, pad, constant_values=blank)[None], np.zeros((1, 2)), 1.0)

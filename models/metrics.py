@@ -225,7 +225,7 @@ class _CentreDistanceEval(COCOeval):  # type: ignore[misc]
         self._fields = fields
         self._max_distance_um = max_distance_um
 
-    def computeIoU(self, image_id: int, category_id: int) -> Any:  # noqa: N802 (pycocotools' name)
+    def computeIoU(self, image_id: int, category_id: int) -> Any:
         cells = self._gts[image_id, category_id]
         found = self._dts[image_id, category_id]
         mpp = self._fields[image_id - 1].mpp

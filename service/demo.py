@@ -45,7 +45,9 @@ def demo(
     out.mkdir(parents=True)
     slide = out / "phantom.svs"
     console.rule("1. A phantom slide")
-    truth = draw_phantom(slide, PhantomSpec(seed=seed, width=6000, height=6000, num_cells=400, mix=MIX))
+    truth = draw_phantom(
+        slide, PhantomSpec(seed=seed, width=6000, height=6000, num_cells=400, mix=MIX)
+    )
     console.print(f"{slide}: 6000 x 6000 px, {slide.stat().st_size / 1e6:.1f} MB; truth in {truth}")
     console.rule("2. A server, and the slide POSTed to it")
     with running_server(out / "data") as url:

@@ -197,7 +197,9 @@ def _make_field(
         path = folder / "images" / str(image["file_name"])
         width, height = int(image["width"]), int(image["height"])
     except (KeyError, TypeError, ValueError) as error:
-        raise DatasetError(f"image {image['id']}: file_name, width and height are needed") from error
+        raise DatasetError(
+            f"image {image['id']}: file_name, width and height are needed"
+        ) from error
     if not path.resolve().is_relative_to((folder / "images").resolve()) or not path.is_file():
         raise DatasetError(f"image {image['id']}: {path} does not exist in {folder / 'images'}")
     boxes = [_clip_box(cell, width, height) for cell in cells]
@@ -222,7 +224,9 @@ def _clip_box(cell: dict[str, Any], width: int, height: int) -> tuple[float, flo
     try:
         x, y, w, h = (float(value) for value in cell["bbox"])
     except (KeyError, TypeError, ValueError) as error:
-        raise DatasetError(f"annotation {cell['id']}: bbox must be [x, y, width, height]") from error
+        raise DatasetError(
+            f"annotation {cell['id']}: bbox must be [x, y, width, height]"
+        ) from error
     x1, y1, x2, y2 = max(x, 0.0), max(y, 0.0), min(x + w, width), min(y + h, height)
     if not (w > 0 and h > 0 and x2 > x1 and y2 > y1):
         raise DatasetError(

@@ -23,7 +23,13 @@ def content() -> Content:
         ],
         "annotations": [
             {"id": 1, "image_id": 1, "category_id": 9, "bbox": [10, 10, 8, 8], "iscrowd": 0},
-            {"id": 2, "image_id": 1, "category_id": 4, "bbox": [50, 30, 20, 20], "nucleus": [58, 38]},
+            {
+                "id": 2,
+                "image_id": 1,
+                "category_id": 4,
+                "bbox": [50, 30, 20, 20],
+                "nucleus": [58, 38],
+            },
         ],
         "categories": [{"id": 9, "name": "LSIL"}, {"id": 4, "name": "NILM"}],
     }

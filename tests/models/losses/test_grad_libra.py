@@ -10,11 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from models.losses import load_losses
-
-load_losses()
-
-from models.losses.grad_libra import GradLibraLoss, grad_libra_loss, weigh_hardness  # noqa: E402
+from models.losses.grad_libra import GradLibraLoss, grad_libra_loss, weigh_hardness
 
 logits = st.lists(st.floats(-30, 30), min_size=1, max_size=12)
 alphas = st.floats(0, 1)
@@ -43,7 +39,9 @@ def test_alpha_zero_is_twice_focal_loss_of_gamma_one(values: list[float], y: int
     torch.testing.assert_close(grad_libra_loss(z, target, 0.0, 0.0), 2 * focal)
 
 
-@pytest.mark.parametrize(("alpha", "at_one"), [(0.2, 0.832), (0.6, 0.495), (0.8, 0.327), (1, 0.159)])
+@pytest.mark.parametrize(
+    ("alpha", "at_one"), [(0.2, 0.832), (0.6, 0.495), (0.8, 0.327), (1, 0.159)]
+)
 def test_hardness_weight_ends_at_the_published_values(alpha: float, at_one: float) -> None:
     weight = weigh_hardness(torch.ones(1, dtype=torch.float64), alpha)
     assert float(weight) == pytest.approx(1 - alpha * math.sin(1), abs=1e-12)
@@ -185,9 +183,7 @@ def test_reductions_follow_module_and_override() -> None:
     terms = GradLibraLoss(reduction="none")(pred, target)
     torch.testing.assert_close(GradLibraLoss(reduction="sum")(pred, target), terms.sum())
     torch.testing.assert_close(GradLibraLoss()(pred, target), terms.mean())
-    torch.testing.assert_close(
-        GradLibraLoss()(pred, target, reduction_override="none"), terms
-    )
+    torch.testing.assert_close(GradLibraLoss()(pred, target, reduction_override="none"), terms)
 
 
 def test_no_proposals_give_zero_loss() -> None:

@@ -1,0 +1,85 @@
+"""Builds mmdet networks from plain descriptions, after checking that they can do no harm.
+
+mmengine's registry would build any importable path, and some keys make it fetch and run files; so
+every `type` must stand on the list here, and those keys are refused.
+"""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from torch import nn
+
+from models.errors import BundleError
+from models.losses import load_losses
+from models.mmcv_ops import supply_missing_extension
+
+ALLOWED_TYPES = frozenset(
+    ["FCOS", "ATSS", "RepPointsDetector", "YOLOF", "RetinaNet", "GFL", "RTMDet", "SingleStageDetector", "ResNet", "CSPNeXt", "FPN", "SingleLevelFPN", "PAFPN", "CSPNeXtPAFPN", "DilatedEncoder", "ChannelMapper", "FCOSHead", "ATSSHead", "RepPointsHead", "YOLOFHead", "RetinaHead", "RetinaSepBNHead", "GFLHead", "RTMDetHead", "RTMDetSepBNHead", "GradLibraLoss", "FocalLoss", "CrossEntropyLoss", "QualityFocalLoss", "DistributionFocalLoss", "IoULoss", "GIoULoss", "DIoULoss", "CIoULoss", "L1Loss", "SmoothL1Loss", "PointAssigner", "MaxIoUAssigner", "ATSSAssigner", "UniformAssigner", "DynamicSoftLabelAssigner", "PseudoSampler", "BboxOverlaps2D", "DeltaXYWHBBoxCoder", "DistancePointBBoxCoder", "AnchorGenerator", "MlvlPointGenerator", "BN", "BN2d", "SyncBN", "GN", "ReLU", "SiLU", "Swish", "LeakyReLU", "Normal", "Xavier", "Kaiming", "Constant", "nms"]
+)
+
+#: Keys that make mmengine or mmdet read files, import modules, or look elsewhere.
+REFUSED_KEYS = frozenset({"custom_imports", "_base_", "_scope_", "_delete_", "checkpoint"})
+
+
+def build_network(description: dict[str, Any]) -> nn.Module:
+    """The network that a description in mmdet's terms stands for, with random weights.
+
+    Args:
+        description: nested dicts, lists and plain values, as read from TOML or JSON.
+
+    Raises:
+        BundleError: a type is not allowed, a key is refused, or mmdet cannot build it.
+    """
+    check_description(description)
+    registry, config_dict = _load_mmdet()
+    try:
+        network: nn.Module = registry.build(config_dict(description))
+    except (TypeError, ValueError, KeyError, AssertionError, AttributeError) as error:
+        raise BundleError(f"the network cannot be built from its description: {error}") from error
+    return network
+
+
+def check_description(description: dict[str, Any]) -> None:
+    """Refuses what is not on the lists above.
+
+    Raises:
+        BundleError: names the type or key, and where it stands.
+    """
+    if not isinstance(description, dict) or "type" not in description:
+        raise BundleError("the network's description must be an object with a 'type'")
+    for place, key, value in _walk(description, "network"):
+        if key in REFUSED_KEYS or key.startswith("__"):
+            raise BundleError(f"{place} is refused: {key!r} could load or run files")
+        if key == "type" and (not isinstance(value, str) or value not in ALLOWED_TYPES):
+            raise BundleError(
+                f"{place} = {value!r} is not allowed: see ALLOWED_TYPES in models/network.py"
+            )
+
+
+def _walk(value: Any, place: str) -> Iterator[tuple[str, str, Any]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield f"{place}.{key}", str(key), inner
+            yield from _walk(inner, f"{place}.{key}")
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from _walk(inner, f"{place}[{index}]")
+
+
+@cache
+def _load_mmdet() -> tuple[Any, Any]:
+    """mmdet's registry of models and mmengine's config type, with our own modules registered."""
+    supply_missing_extension()
+    # mmdet and what it imports warn about their own use of deprecated names, and one mmcv op logs
+    # that it is not compiled; nothing of that is of use to whoever runs us.
+    logging.getLogger("mmengine").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import_module("mmdet.models")
+    load_losses()
+    import_module("models.necks.single_level_fpn")
+    return import_module("mmdet.registry").MODELS, import_module("mmengine.config").ConfigDict

@@ -1,0 +1,90 @@
+"""A detector made of an mmdet network: an engine's raw outputs turned into cells of the slide.
+
+All engines share what is here, so that they cannot differ in it.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models.bundle import BundleModel
+from models.detector import Detections, DetectorInfo, TileBatch, no_detections
+from models.engines.graph import Forward
+
+
+class NetworkDetector:
+    """Runs a network on tiles; see `models.detector.Detector`."""
+
+    def __init__(
+        self,
+        model: BundleModel,
+        network: nn.Module,
+        forward: Forward,
+        min_score: float | None = None,
+    ) -> None:
+        info = model.info(forward.name)
+        if min_score is not None:
+            info = replace(info, score_thresholds=(min_score,) * len(info.classes))
+        self._info = info
+        self._forward = forward
+        self._head: Any = network.bbox_head
+        self._test_cfg: Any = network.test_cfg
+        self._num_levels = len(self._head.prior_generator.strides)
+
+    @property
+    def info(self) -> DetectorInfo:
+        """What it is and what it wants."""
+        return self._info
+
+    def detect(self, batch: TileBatch) -> Detections:
+        """Cells of every tile, in level-0 px; see `models.detector.Detector.detect`."""
+        if not len(batch.pixels):
+            return no_detections()
+        raw = self._forward.run(batch.pixels)
+        by_tile = self._read_boxes(raw, batch.pixels.shape[1:3])
+        parts = [
+            self._to_slide(found, batch, tile_index) for tile_index, found in enumerate(by_tile)
+        ]
+        return Detections(
+            np.concatenate([part.bbox_xyxy for part in parts]),
+            np.concatenate([part.score for part in parts]),
+            np.concatenate([part.label for part in parts]),
+            np.concatenate([part.tile_index for part in parts]),
+        )
+
+    @torch.inference_mode()
+    def _read_boxes(
+        self, raw: list[Tensor], size_px: tuple[int, ...]
+    ) -> list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int16]]]:
+        levels = self._num_levels
+        outputs = [raw[start : start + levels] for start in range(0, len(raw), levels)]
+        metas = [{"img_shape": tuple(size_px), "scale_factor": (1.0, 1.0)}] * len(raw[0])
+        found = self._head.predict_by_feat(
+            *outputs, batch_img_metas=metas, cfg=self._test_cfg, rescale=False
+        )
+        return [
+            (
+                one.bboxes.float().numpy(),
+                one.scores.float().numpy(),
+                one.labels.numpy().astype(np.int16),
+            )
+            for one in found
+        ]
+
+    def _to_slide(
+        self,
+        found: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int16]],
+        batch: TileBatch,
+        tile_index: int,
+    ) -> Detections:
+        bbox_xyxy_tile, score, label = found
+        origin = np.tile(batch.origin_xy[tile_index], 2)
+        bbox = (bbox_xyxy_tile.astype(np.float64) * batch.downsample + origin).astype(np.float32)
+        whole = Detections(bbox, score, label, np.full(len(score), tile_index, np.int32))
+        keep = score >= np.asarray(self._info.score_thresholds, np.float32)[label]
+        has_area = ((bbox[:, 2:] - bbox[:, :2]) > 0).all(axis=1)
+        return whole.take(keep & has_area)

@@ -1,0 +1,31 @@
+"""`cytolibra detectors`: what can be named with `--detector`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def detectors(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    extra_dir: Annotated[
+        Path | None, typer.Option("--detectors-dir", help="A folder with bundles of your own.")
+    ] = None,
+) -> None:
+    """List the detectors."""
+    import orjson
+    from rich.console import Console
+    from rich.table import Table
+
+    from models.bundle import list_detectors
+
+    found = list_detectors(extra_dir)
+    if as_json:
+        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        return
+    table = Table("name", "classes", "µm/px", "tile px", "digest")
+    for info in found:
+        classes = ", ".join(one.name for one in info.classes)
+        spec = info.input
+        table.add_row(info.name, classes, f"{spec.mpp}", f"{spec.tile_size_px}", info.digest[7:19])
+    Console().print(table)
