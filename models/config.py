@@ -52,9 +52,13 @@ class AugmentSection(_Section):
 
 
 class PostprocessSection(_Section):
-    """Which detections are reported, and which are one cell."""
+    """Which detections are reported, and which are one cell.
 
-    score_threshold: Fraction
+    The thresholds, one per class, stand for runs without a held-out fold; with one they are chosen
+    on it.
+    """
+
+    score_thresholds: tuple[Fraction, ...]
     merge_iou: Fraction
 
 
@@ -67,6 +71,20 @@ class TrainConfig(_Section):
     postprocess: PostprocessSection
     slide_score: SlideScoreCoefficients
     network: dict[str, Any]
+
+    def with_training(self, **changes: int | None) -> "TrainConfig":
+        """The same with other values in `[train]`; None leaves one as it is.
+
+        Raises:
+            ConfigError: a value is out of range.
+        """
+        given = {key: value for key, value in changes.items() if value is not None}
+        try:
+            section = TrainSection.model_validate(self.train.model_dump() | given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ConfigError(f"train.{first['loc'][0]}: {first['msg']}") from error
+        return self.model_copy(update={"train": section})
 
 
 def find_config(name_or_path: str) -> Path:

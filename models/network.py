@@ -17,8 +17,25 @@ from models.errors import BundleError
 from models.losses import load_losses
 from models.mmcv_ops import supply_missing_extension
 
+#: Detectors, backbones, necks, heads, losses, assigners, coders, prior generators, layers, starts.
 ALLOWED_TYPES = frozenset(
-    ["FCOS", "ATSS", "RepPointsDetector", "YOLOF", "RetinaNet", "GFL", "RTMDet", "SingleStageDetector", "ResNet", "CSPNeXt", "FPN", "SingleLevelFPN", "PAFPN", "CSPNeXtPAFPN", "DilatedEncoder", "ChannelMapper", "FCOSHead", "ATSSHead", "RepPointsHead", "YOLOFHead", "RetinaHead", "RetinaSepBNHead", "GFLHead", "RTMDetHead", "RTMDetSepBNHead", "GradLibraLoss", "FocalLoss", "CrossEntropyLoss", "QualityFocalLoss", "DistributionFocalLoss", "IoULoss", "GIoULoss", "DIoULoss", "CIoULoss", "L1Loss", "SmoothL1Loss", "PointAssigner", "MaxIoUAssigner", "ATSSAssigner", "UniformAssigner", "DynamicSoftLabelAssigner", "PseudoSampler", "BboxOverlaps2D", "DeltaXYWHBBoxCoder", "DistancePointBBoxCoder", "AnchorGenerator", "MlvlPointGenerator", "BN", "BN2d", "SyncBN", "GN", "ReLU", "SiLU", "Swish", "LeakyReLU", "Normal", "Xavier", "Kaiming", "Constant", "nms"]
+    (
+        "FCOS ATSS RepPointsDetector YOLOF RetinaNet GFL RTMDet SingleStageDetector "
+        "ResNet CSPNeXt "
+        "FPN SingleLevelFPN PAFPN CSPNeXtPAFPN DilatedEncoder ChannelMapper "
+        "FCOSHead ATSSHead RepPointsHead YOLOFHead RetinaHead RetinaSepBNHead GFLHead "
+        "RTMDetHead RTMDetSepBNHead "
+        "GradLibraLoss FocalLoss CrossEntropyLoss QualityFocalLoss DistributionFocalLoss "
+        "IoULoss GIoULoss DIoULoss CIoULoss L1Loss SmoothL1Loss "
+        "PointAssigner MaxIoUAssigner ATSSAssigner UniformAssigner DynamicSoftLabelAssigner "
+        "PseudoSampler BboxOverlaps2D "
+        "DeltaXYWHBBoxCoder DistancePointBBoxCoder "
+        "AnchorGenerator MlvlPointGenerator "
+        "BN BN2d SyncBN GN "
+        "ReLU SiLU Swish LeakyReLU "
+        "Normal Xavier Kaiming Constant "
+        "nms"
+    ).split()
 )
 
 #: Keys that make mmengine or mmdet read files, import modules, or look elsewhere.

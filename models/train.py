@@ -15,12 +15,13 @@ from models.config import TrainConfig
 from models.data.coco import FieldSet, read_coco
 from models.data.resample import Sample, resample_field
 from models.errors import TrainingError
+from models.evaluate import Evaluation
 from models.training.epochs import Epochs
 from models.training.export import export_bundle
 from models.training.loop import TrainState, run_epochs
 from models.training.phantom_fields import draw_phantom_fields
 from models.training.progress import OnTrainProgress
-from models.training.validation import measure_network
+from models.training.validation import detect_held_out, measure
 
 Say = Callable[[str], None]
 
@@ -85,20 +86,38 @@ def run_training(
         options.num_workers,
     )
 
-    def measure(state: TrainState, writer: SummaryWriter) -> None:
-        last = state.epoch == config.train.epochs
-        if held_out is None or (state.epoch % options.validate_every_epochs and not last):
-            return
-        figures, _ = measure_network(state.average.module, config, held_out, options.name)
-        for key in ("map50", "any_cell_ap50", "abnormal_ap50"):
-            writer.add_scalar(f"fold/{key}", getattr(figures, key) or 0.0, state.iteration)
-        say(
-            f"epoch {state.epoch}: mAP50 {figures.map50:.3f}, any cell "
-            f"{figures.any_cell_ap50 or 0:.3f}, abnormal {figures.abnormal_ap50 or 0:.3f}"
-        )
+    def on_epoch(state: TrainState, writer: SummaryWriter) -> None:
+        if held_out is not None and state.epoch % options.validate_every_epochs == 0:
+            results = detect_held_out(state.average.module, config, held_out)
+            figures, _ = measure(results, config, held_out)
+            for key in ("map50", "any_cell_ap50", "abnormal_ap50"):
+                writer.add_scalar(f"fold/{key}", getattr(figures, key) or 0.0, state.iteration)
+            say(f"epoch {state.epoch}: {summarise(figures)}")
 
-    network = run_epochs(epochs, run_dir, device, on_progress, measure)
-    return export_bundle(network, config, fields, held_out, run_dir, options.name, say)
+    network = run_epochs(epochs, run_dir, device, on_progress, on_epoch)
+    measured = None
+    if held_out is not None:
+        results = detect_held_out(network, config, held_out)
+        measured = measure(results, config, held_out, choose=True)
+        say(f"at the end: {summarise(measured[0])}")
+    facts = {
+        "fields": len(fields.fields),
+        "cells": fields.num_cells,
+        "fold_held_out": options.fold,
+        "seed": config.train.seed,
+        "epochs": config.train.epochs,
+    }
+    bundle = run_dir / "bundle"
+    return export_bundle(network, config, fields.classes, bundle, options.name, facts, measured)
+
+
+def summarise(figures: Evaluation) -> str:
+    """One line of the figures that matter most."""
+    rate = figures.normal_vs_abnormal
+    return (
+        f"mAP50 {figures.map50:.3f}, any cell {figures.any_cell_ap50 or 0:.3f}, "
+        f"abnormal {figures.abnormal_ap50 or 0:.3f}; normal vs abnormal F1 {rate.f1:.3f}"
+    )
 
 
 def choose_device(name: str) -> torch.device:

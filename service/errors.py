@@ -15,20 +15,28 @@ from models.errors import (
 
 __all__ = [
     "AnalysisCancelledError",
+    "AnalysisCrashedError",
     "BundleError",
     "ConfigError",
     "CytolibraError",
+    "DataDirectoryBusyError",
     "DatasetError",
+    "DetectorChangedError",
     "EmptyUploadError",
     "IdempotencyConflictError",
+    "IdempotencyInFlightError",
+    "InternalError",
     "InvalidRequestError",
     "MppMissingError",
     "NoSpaceError",
     "NotASlideError",
     "PhantomError",
+    "PortInUseError",
+    "QueueFullError",
     "SlideBusyError",
     "SlideNotDoneError",
     "SlideNotFoundError",
+    "SlideTooLargeError",
     "SlideUnreadableError",
     "TooMuchUnreadableError",
     "TrainingError",
@@ -87,3 +95,35 @@ class IdempotencyConflictError(CytolibraError):
 
 class NoSpaceError(CytolibraError):
     """The disk is full, or would be."""
+
+
+class SlideTooLargeError(CytolibraError):
+    """An upload is larger than the limit that this server was given."""
+
+
+class QueueFullError(CytolibraError):
+    """As many slides are waiting as this server was told to hold."""
+
+
+class IdempotencyInFlightError(CytolibraError):
+    """A request with this Idempotency-Key is still being worked on."""
+
+
+class AnalysisCrashedError(CytolibraError):
+    """The worker died again and again on this slide, which is therefore given up."""
+
+
+class DetectorChangedError(CytolibraError):
+    """The detector's weights are other than those that the slide was accepted for."""
+
+
+class InternalError(CytolibraError):
+    """Something that the product did not foresee; the log has the traceback."""
+
+
+class DataDirectoryBusyError(CytolibraError):
+    """Another process works on this data directory."""
+
+
+class PortInUseError(CytolibraError):
+    """The server cannot listen where it was told to."""

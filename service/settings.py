@@ -2,3 +2,86 @@
 
 Everything else gets its settings as arguments.
 """
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.errors import ConfigError
+
+PREFIX = "CYTOLIBRA_"
+GIB = 1024**3
+
+
+class Settings(BaseSettings):
+    """How a server or a worker runs.
+
+    Attributes:
+        data_dir: everything that is kept: slides, results, jobs.
+        host, port: where the server listens; port 0 takes a free one.
+        max_upload_bytes: a larger slide is refused with 413.
+        min_free_bytes: left free on the disk; an upload that would eat into it gets 507.
+        max_queue_length: slides waiting; beyond that uploads get 503.
+        detectors_dir: further detector bundles, one folder each, beside those shipped.
+        engine, device: how detectors run.
+        batch_size: tiles per call of the detector.
+        group_size: tiles per durable step; what a killed worker may have to do again.
+        num_readers: threads that read tiles ahead of the detector.
+        max_unreadable_fraction: of the planned tiles; above this a slide is refused.
+        max_stalled_starts: a slide that the worker began this often without finishing a group of
+            tiles, because it died each time, is failed.
+        worker_id: unique among the workers on one database, and the same after a restart.
+        shutdown_timeout_s: how long open requests may take to end when the server stops.
+        log_level: least severe level that is logged.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    max_upload_bytes: int = Field(default=64 * GIB, gt=0)
+    min_free_bytes: int = Field(default=GIB // 4, ge=0)
+    max_queue_length: int = Field(default=1000, gt=0)
+    detectors_dir: Path | None = None
+    engine: Literal["auto", "torch", "openvino"] = "auto"
+    device: str = "auto"
+    batch_size: int = Field(default=8, gt=0)
+    group_size: int = Field(default=32, gt=0)
+    num_readers: int = Field(default=2, gt=0)
+    max_unreadable_fraction: float = Field(default=0.2, ge=0, le=1)
+    max_stalled_starts: int = Field(default=3, gt=0)
+    worker_id: str = Field(default="worker-1", min_length=1)
+    shutdown_timeout_s: int = Field(default=3, gt=0)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    def as_environment(self) -> dict[str, str]:
+        """The variables from which another process reads these same settings."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        return {PREFIX + name.upper(): str(value) for name, value in values.items()}
+
+
+def read_settings(**given: Any) -> Settings:
+    """Settings from the arguments that are not None, else from the environment, else the defaults.
+
+    Raises:
+        ConfigError: a value is missing or wrong; names it and where it may be set.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    try:
+        settings = Settings(**chosen)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise ConfigError(
+            f"setting {name} = {first['input']!r}: {first['msg']}; "
+            f"set it as an option or as {PREFIX}{name.upper()}"
+        ) from error
+    if settings.detectors_dir is not None and not settings.detectors_dir.is_dir():
+        raise ConfigError(
+            f"setting detectors_dir = {settings.detectors_dir}: no such folder; make it or leave "
+            f"{PREFIX}DETECTORS_DIR unset"
+        )
+    return settings.model_copy(update={"data_dir": settings.data_dir.resolve()})

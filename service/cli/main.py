@@ -26,3 +26,7 @@ def main() -> None:
     except CytolibraError as error:
         print(f"cytolibra: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

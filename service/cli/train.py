@@ -29,7 +29,7 @@ def train(
     from models.train import TrainOptions, run_training
     from service.cli.progress import TrainProgressBar
 
-    chosen = read_config(find_config(config)).replace_training(seed=seed, epochs=epochs)
+    chosen = read_config(find_config(config)).with_training(seed=seed, epochs=epochs)
     options = TrainOptions(
         name=name,
         fold=fold,

@@ -196,7 +196,7 @@ def test_no_proposals_give_zero_loss() -> None:
     [{"use_sigmoid": False}, {"alpha_pos": 1.5}, {"alpha_neg": -0.1}, {"reduction": "median"}],
 )
 def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="must|use_sigmoid"):
+    with pytest.raises(ValueError, match=r"must|use_sigmoid"):
         GradLibraLoss(**wrong)  # type: ignore[arg-type]
 
 

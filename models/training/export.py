@@ -1,0 +1,120 @@
+"""A trained network written as a bundle, with a card that says how it came to be."""
+
+import importlib.metadata
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from models.bundle import write_bundle
+from models.classes import CellClass
+from models.config import TrainConfig
+from models.evaluate import Evaluation
+
+#: For class lists whose weights the configuration does not give: the share of the worst severity.
+DEFAULT_WEIGHT = 1.0
+
+
+def describe_bundle(
+    config: TrainConfig, classes: tuple[CellClass, ...], name: str, training: dict[str, Any]
+) -> dict[str, Any]:
+    """model.json of a network of this configuration, without its weights' digest."""
+    network = json.loads(json.dumps(config.network))
+    network["bbox_head"]["num_classes"] = len(classes)
+    score = config.slide_score.model_dump()
+    if len(score["class_weights"]) != len(classes):
+        worst = max((one.severity for one in classes), default=0) or 1
+        score["class_weights"] = [DEFAULT_WEIGHT * one.severity / worst for one in classes]
+    thresholds = config.postprocess.score_thresholds
+    if len(thresholds) != len(classes):
+        thresholds = (min(thresholds),) * len(classes)
+    return {
+        "name": name,
+        "classes": [asdict(one) for one in classes],
+        "input": config.input.model_dump(),
+        "score_thresholds": thresholds,
+        "merge_iou": config.postprocess.merge_iou,
+        "slide_score": score,
+        "network": network,
+        "training": training,
+    }
+
+
+def export_bundle(
+    network: nn.Module,
+    config: TrainConfig,
+    classes: tuple[CellClass, ...],
+    folder: Path,
+    name: str,
+    training: dict[str, Any],
+    measured: tuple[Evaluation, tuple[float, ...]] | None,
+) -> Path:
+    """Writes the bundle and returns its folder.
+
+    Args:
+        network: trained, on the CPU.
+        config: it was trained with.
+        classes: of the data, in label order.
+        folder: of the bundle.
+        name: of the detector.
+        training: facts of the run: data, fold, seed, versions.
+        measured: figures on held-out fields and the thresholds chosen there, if there were any.
+    """
+    facts = training | {"code_version": importlib.metadata.version("cytolibra")}
+    model = describe_bundle(config, classes, name, facts)
+    if measured is not None:
+        model["score_thresholds"] = measured[1]
+    card = write_card(name, facts, measured[0] if measured else None, model["score_thresholds"])
+    write_bundle(folder, model, network.state_dict(), card)
+    return folder
+
+
+def write_card(
+    name: str,
+    facts: dict[str, Any],
+    figures: Evaluation | None,
+    thresholds: tuple[float, ...],
+) -> str:
+    """The card of a detector, Markdown."""
+    lines = [
+        f"# {name}",
+        "",
+        "Research software, for review by a cytologist; not a diagnosis.",
+        "",
+        "## How it was trained",
+        "",
+        *(f"- {key.replace('_', ' ')}: {value}" for key, value in facts.items()),
+        f"- score thresholds: {', '.join(f'{value:g}' for value in thresholds)}",
+        "",
+        "## How good it is",
+        "",
+    ]
+    if figures is None:
+        return "\n".join([*lines, "Not measured: no fold was held out.", ""])
+    centre = figures.centre
+    lines += [
+        f"On {figures.num_images} held-out fields with {figures.num_cells} cells. The thresholds "
+        "were chosen on the same fields, so the rates below are somewhat kind.",
+        "",
+        "| AP | IoU 0.5 | centre within 10 µm |",
+        "|---|---|---|",
+        *(
+            f"| {key} | {value:.3f} | {centre['ap50'].get(key, float('nan')):.3f} |"
+            for key, value in figures.ap50.items()
+        ),
+        f"| mean of classes | {figures.map50:.3f} | {centre['map50'] or 0:.3f} |",
+        f"| any cell | {figures.any_cell_ap50 or 0:.3f} | {centre['any_cell_ap50'] or 0:.3f} |",
+        f"| abnormal cell | {figures.abnormal_ap50 or 0:.3f} "
+        f"| {centre['abnormal_ap50'] or 0:.3f} |",
+        "",
+        "| at the thresholds | precision | recall | F1 |",
+        "|---|---|---|---|",
+    ]
+    for title, rate in (
+        ("any cell", figures.any_cell),
+        ("normal vs abnormal", figures.normal_vs_abnormal),
+    ):
+        lines.append(f"| {title} | {rate.precision:.3f} | {rate.recall:.3f} | {rate.f1:.3f} |")
+    return "\n".join([*lines, ""])

@@ -1,0 +1,44 @@
+"""A network measured on held-out fields while or after it is trained."""
+
+import copy
+from collections.abc import Sequence
+
+from torch import nn
+
+from models.bundle import BundleModel
+from models.config import TrainConfig
+from models.data.coco import FieldSet
+from models.engines import make_detector
+from models.evaluate import Evaluation, detect_fields, evaluate
+from models.metrics import FieldResult
+from models.thresholds import choose_thresholds
+from models.training.export import describe_bundle
+
+#: Detections below are of no use to AP, and many.
+MIN_SCORE = 0.01
+
+
+def detect_held_out(
+    network: nn.Module, config: TrainConfig, held_out: FieldSet
+) -> list[FieldResult]:
+    """Everything that a network sees on held-out fields, in torch. The network stays as it is."""
+    model = BundleModel(
+        **describe_bundle(config, held_out.classes, "trained", {}), weights_sha256="0" * 64
+    )
+    still = copy.deepcopy(network).eval()
+    device = next(still.parameters()).device.type
+    return detect_fields(make_detector(model, still, "torch", device, MIN_SCORE), held_out)
+
+
+def measure(
+    results: Sequence[FieldResult],
+    config: TrainConfig,
+    held_out: FieldSet,
+    choose: bool = False,
+) -> tuple[Evaluation, tuple[float, ...]]:
+    """Figures and the thresholds they hold at: the configuration's, or chosen on these fields."""
+    merge_iou = config.postprocess.merge_iou
+    thresholds = config.postprocess.score_thresholds
+    if choose or len(thresholds) != len(held_out.classes):
+        thresholds = choose_thresholds(results, held_out.classes, merge_iou)
+    return evaluate(results, held_out.classes, thresholds, merge_iou), thresholds

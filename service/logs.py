@@ -1,0 +1,58 @@
+"""How the processes log: one JSON object a line on standard error.
+
+Nothing logged may name a patient, so file names and accession numbers are left to the database;
+slides go by their id.
+"""
+
+import logging
+import sys
+
+import structlog
+from structlog.typing import Processor
+
+#: Libraries that speak of requests or steps at a level of detail that nobody reads.
+QUIET = ("uvicorn.access", "httpx", "httpcore", "alembic")
+
+
+def configure_logs(level: str, process: str) -> None:
+    """Sends structlog's and the standard library's records to standard error as JSON.
+
+    Args:
+        level: least severe level, e.g. "INFO".
+        process: "server" or "worker", in every line.
+    """
+
+    def name_process(
+        _logger: object, _method: str, event: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        event["process"] = process
+        return event
+
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        name_process,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)

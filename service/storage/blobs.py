@@ -1,0 +1,74 @@
+"""Detections and thumbnails by key, in an object store.
+
+Owns the keys and their place (a local folder); what the bytes mean is left to `detections.py`.
+"""
+
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import obstore
+from obstore.store import LocalStore, ObjectStore
+
+
+class Blobs:
+    """Named bytes, each written whole or not at all."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keeps `data` under `key`, in place of what was there."""
+        obstore.put(self._store, key, data)
+
+    def get(self, key: str) -> bytes:
+        """The bytes under `key`.
+
+        Raises:
+            FileNotFoundError: there are none.
+        """
+        return bytes(obstore.get(self._store, key).bytes())
+
+    def open(self, key: str) -> BinaryIO:
+        """A seekable reader of the bytes under `key`, which reads only what it is asked for.
+
+        Raises:
+            FileNotFoundError: there are none.
+        """
+        return cast("BinaryIO", obstore.open_reader(self._store, key))
+
+    def delete_all(self, prefix: str) -> None:
+        """Removes everything whose key begins with the folder `prefix`; nothing there is fine."""
+        paths = [entry["path"] for batch in obstore.list(self._store, prefix) for entry in batch]
+        if paths:
+            obstore.delete(self._store, paths)
+
+
+def open_local_blobs(folder: Path) -> Blobs:
+    """Blobs in a local folder."""
+    return Blobs(LocalStore(folder, automatic_cleanup=True))
+
+
+def slide_prefix(slide_id: str) -> str:
+    """Folder of everything that belongs to one slide."""
+    return f"slides/{slide_id}"
+
+
+def groups_prefix(slide_id: str, run: int | None = None) -> str:
+    """Folder of the intermediate results of a slide, or of one run of it."""
+    folder = f"{slide_prefix(slide_id)}/groups"
+    return folder if run is None else f"{folder}/{run}"
+
+
+def group_key(slide_id: str, run: int, index: int) -> str:
+    """Key of what one group of tiles gave."""
+    return f"{groups_prefix(slide_id, run)}/{index:06d}.arrow"
+
+
+def detections_key(slide_id: str) -> str:
+    """Key of a slide's merged detections."""
+    return f"{slide_prefix(slide_id)}/detections.parquet"
+
+
+def thumbnail_key(slide_id: str) -> str:
+    """Key of a slide's thumbnail."""
+    return f"{slide_prefix(slide_id)}/thumbnail.jpg"

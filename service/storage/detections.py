@@ -1,0 +1,125 @@
+"""Detections at rest: Arrow for a group of tiles, one Parquet file for a slide.
+
+Owns the columns (x1 y1 x2 y2 score label, level-0 px) and the facts that travel in the file, so
+that every export can be made from it alone.
+"""
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from service.pipeline.types import CellClass, Detections, GroupResult, SlideInfo
+
+COLUMNS = ("x1", "y1", "x2", "y2", "score", "label")
+SCHEMA = pa.schema([(name, pa.float32()) for name in COLUMNS[:5]] + [("label", pa.int16())])
+GROUP_SCHEMA = SCHEMA.append(pa.field("tile_index", pa.int32()))
+ROW_GROUP_SIZE = 20_000
+FACTS = b"cytolibra"
+UNREADABLE = b"unreadable_tiles"
+
+
+@dataclass(frozen=True)
+class DetectionFacts:
+    """What a detections file says besides the detections.
+
+    Attributes:
+        classes: in label order.
+        slide: what the slide says of itself.
+    """
+
+    classes: tuple[CellClass, ...]
+    slide: SlideInfo
+
+
+def encode_group(group: GroupResult) -> bytes:
+    """An Arrow stream of one group of tiles."""
+    schema = GROUP_SCHEMA.with_metadata({UNREADABLE: json.dumps(group.unreadable_tiles).encode()})
+    columns = [*_columns(group.detections), pa.array(group.detections.tile_index)]
+    table = pa.Table.from_arrays(columns, schema=schema)
+    buffer = io.BytesIO()
+    with pa.ipc.new_stream(buffer, schema) as writer:
+        writer.write_table(table)
+    return buffer.getvalue()
+
+
+def decode_group(data: bytes) -> GroupResult:
+    """What `encode_group` was given."""
+    with pa.ipc.open_stream(data) as reader:
+        table = reader.read_all()
+    unreadable = json.loads(table.schema.metadata[UNREADABLE])
+    tile_index = table["tile_index"].to_numpy().astype(np.int32)
+    return GroupResult(_detections(table, tile_index), tuple(unreadable))
+
+
+def encode_detections(detections: Detections, facts: DetectionFacts) -> bytes:
+    """A Parquet file of a slide's detections, in their order."""
+    metadata = {FACTS: json.dumps(asdict(facts)).encode()}
+    table = pa.Table.from_arrays(_columns(detections), schema=SCHEMA.with_metadata(metadata))
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, row_group_size=ROW_GROUP_SIZE, compression="zstd")
+    return buffer.getvalue()
+
+
+class DetectionsFile:
+    """A slide's detections, read a row group at a time.
+
+    Args:
+        source: seekable; it is closed with the file.
+    """
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._file = pq.ParquetFile(source)
+        facts = json.loads(self._file.schema_arrow.metadata[FACTS])
+        self.facts = DetectionFacts(_classes(facts["classes"]), _slide_info(facts["slide"]))
+
+    def __len__(self) -> int:
+        return int(self._file.metadata.num_rows)
+
+    def chunks(self) -> Iterator[Detections]:
+        """The detections in their order, a row group at a time; `tile_index` is 0 throughout."""
+        for index in range(self._file.num_row_groups):
+            table = self._file.read_row_group(index)
+            yield _detections(table, np.zeros(len(table), np.int32))
+
+
+def _columns(detections: Detections) -> list[pa.Array]:
+    box = np.ascontiguousarray(detections.bbox_xyxy.T, np.float32)
+    arrays = [pa.array(side) for side in box]
+    return [
+        *arrays,
+        pa.array(detections.score.astype(np.float32)),
+        pa.array(detections.label.astype(np.int16)),
+    ]
+
+
+def _detections(table: pa.Table, tile_index: np.ndarray) -> Detections:
+    box = np.stack([table[name].to_numpy() for name in COLUMNS[:4]], axis=1)
+    return Detections(
+        box.astype(np.float32).reshape(-1, 4),
+        table["score"].to_numpy().astype(np.float32),
+        table["label"].to_numpy().astype(np.int16),
+        tile_index,
+    )
+
+
+def _classes(rows: list[dict[str, object]]) -> tuple[CellClass, ...]:
+    return tuple(
+        CellClass(str(row["name"]), _rgb(row["color"]), int(str(row["severity"]))) for row in rows
+    )
+
+
+def _rgb(value: object) -> tuple[int, int, int]:
+    red, green, blue = value  # type: ignore[misc]
+    return red, green, blue
+
+
+def _slide_info(row: dict[str, object]) -> SlideInfo:
+    lists = ("level_downsamples", "bounds_xywh", "background_rgb")
+    tuples = {name: tuple(row[name]) for name in lists if row[name] is not None}  # type: ignore[arg-type]
+    return SlideInfo(**{**row, **tuples})  # type: ignore[arg-type]

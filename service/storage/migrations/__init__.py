@@ -1,0 +1,1 @@
+"""How the results database came to be, step by step (Alembic)."""
