@@ -8,6 +8,9 @@ import sys
 import typer
 
 from models.errors import CytolibraError
+from service.cli.detectors import detectors
+from service.cli.evaluate import evaluate
+from service.cli.train import train
 
 app = typer.Typer(
     name="cytolibra",
@@ -17,6 +20,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+for command in (train, evaluate, detectors):
+    app.command()(command)
 
 
 def main() -> None:

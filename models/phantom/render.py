@@ -1,0 +1,106 @@
+"""Draws any region of a phantom, the same pixels whichever region is asked for.
+
+Densities of things that overlap add up, as light passes through one after the other.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.phantom.layout import Thing
+from models.phantom.things import REACH_UM, draw_thing
+
+#: Side of the noise that is laid over the slide again and again.
+NOISE_SIDE_PX = 512
+#: Room around a region so that its blur sees what lies beyond its edge.
+BLUR_MARGIN_PX = 8
+FOCUS_SIGMA_UM = 0.18
+BUCKET_UM = 2 * REACH_UM
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that is on a slide, ready to be drawn region by region.
+
+    Attributes:
+        mpp: µm/px.
+        light_rgb: what shows where nothing lies, 0-255.
+        noise: (512, 512, 3) float32, grey levels.
+        buckets: indices of things by the bucket of their centre.
+        things: in drawing order.
+    """
+
+    mpp: float
+    light_rgb: NDArray[np.float32]
+    noise: NDArray[np.float32]
+    buckets: dict[tuple[int, int], list[int]]
+    things: list[Thing]
+
+
+def make_scene(seed: int, things: list[Thing], mpp: float) -> Scene:
+    """A scene with its own light and noise."""
+    rng = np.random.default_rng([seed, 0])
+    light = (rng.uniform(238, 250) + rng.uniform(-5, 5, 3)).astype(np.float32)
+    noise = rng.normal(0, 1.6, (NOISE_SIDE_PX, NOISE_SIDE_PX, 3)).astype(np.float32)
+    buckets: dict[tuple[int, int], list[int]] = {}
+    for index, thing in enumerate(things):
+        key = (int(thing.x_um // BUCKET_UM), int(thing.y_um // BUCKET_UM))
+        buckets.setdefault(key, []).append(index)
+    return Scene(mpp, light, noise, buckets, things)
+
+
+def render_region(scene: Scene, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+    """Pixels of a region, (height, width, 3) uint8, RGB; x, y, width, height in level-0 px."""
+    margin = BLUR_MARGIN_PX
+    left, top = x - margin, y - margin
+    density = np.zeros((height + 2 * margin, width + 2 * margin, 3), np.float32)
+    drew = False
+    for index in _things_near(scene, left, top, density.shape):
+        drew |= _add_thing(density, scene.things[index], scene.mpp, left, top)
+    light = scene.light_rgb * _illumination(x, y, width, height, scene.mpp)
+    if drew:
+        density = cv2.GaussianBlur(density, (0, 0), FOCUS_SIGMA_UM / scene.mpp)
+        light = light * np.exp(-density[margin:-margin, margin:-margin] * np.float32(np.log(10)))
+    rows = np.arange(y, y + height) % NOISE_SIDE_PX
+    columns = np.arange(x, x + width) % NOISE_SIDE_PX
+    noisy = light + scene.noise[rows[:, None], columns[None, :]]
+    return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+
+
+def _things_near(
+    scene: Scene, left: int, top: int, shape: tuple[int, ...]
+) -> list[int]:
+    low_x, low_y = left * scene.mpp - REACH_UM, top * scene.mpp - REACH_UM
+    high_x = (left + shape[1]) * scene.mpp + REACH_UM
+    high_y = (top + shape[0]) * scene.mpp + REACH_UM
+    found: list[int] = []
+    for column in range(int(low_x // BUCKET_UM), int(high_x // BUCKET_UM) + 1):
+        for row in range(int(low_y // BUCKET_UM), int(high_y // BUCKET_UM) + 1):
+            found += scene.buckets.get((column, row), [])
+    return sorted(found)
+
+
+def _add_thing(
+    density: NDArray[np.float32], thing: Thing, mpp: float, left: int, top: int
+) -> bool:
+    """Adds a thing's density where its patch meets the region; True if it does."""
+    x_px, y_px = thing.x_um / mpp, thing.y_um / mpp
+    column, row = int(np.floor(x_px)), int(np.floor(y_px))
+    half = int(np.ceil(REACH_UM / mpp))
+    x0, y0 = column - half - left, row - half - top
+    x1, y1 = max(x0, 0), max(y0, 0)
+    x2, y2 = min(x0 + 2 * half, density.shape[1]), min(y0 + 2 * half, density.shape[0])
+    if x1 >= x2 or y1 >= y2:
+        return False
+    patch = draw_thing(thing, mpp, (x_px - column, y_px - row))
+    density[y1:y2, x1:x2] += patch[y1 - y0 : y2 - y0, x1 - x0 : x2 - x0]
+    return True
+
+
+def _illumination(x: int, y: int, width: int, height: int, mpp: float) -> NDArray[np.float32]:
+    """Slow unevenness of a few per cent, (height, width, 1) float32 about 1."""
+    across = np.cos(np.arange(x, x + width, dtype=np.float32) * np.float32(mpp / 900))
+    down = np.sin(np.arange(y, y + height, dtype=np.float32) * np.float32(mpp / 700))
+    return (1 + np.float32(0.012) * (across[None, :] + down[:, None]))[..., None]
