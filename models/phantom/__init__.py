@@ -1,7 +1,16 @@
 """Synthetic slides with known cells: for the demo, the tests, and a laboratory's own acceptance."""
 
 from models.phantom.field import draw_field
-from models.phantom.spec import PhantomSpec, parse_mix
-from models.phantom.truth import read_truth
+from models.phantom.slide import draw_phantom
+from models.phantom.spec import DEFAULT_MIX, PhantomSpec, parse_mix
+from models.phantom.truth import read_truth, truth_path
 
-__all__ = ["PhantomSpec", "draw_field", "parse_mix", "read_truth"]
+__all__ = [
+    "DEFAULT_MIX",
+    "PhantomSpec",
+    "draw_field",
+    "draw_phantom",
+    "parse_mix",
+    "read_truth",
+    "truth_path",
+]

@@ -10,6 +10,7 @@ import typer
 from models.errors import CytolibraError
 from service.cli.detectors import detectors
 from service.cli.evaluate import evaluate
+from service.cli.phantom import phantom
 from service.cli.train import train
 
 app = typer.Typer(
@@ -20,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (train, evaluate, detectors):
+for command in (phantom, train, evaluate, detectors):
     app.command()(command)
 
 
