@@ -118,11 +118,12 @@ def confusion_matrix(fields: Sequence[FieldResult], num_classes: int) -> NDArray
     matrix = np.zeros((num_classes + 1, num_classes + 1), np.int64)
     for field in fields:
         pairs = pair_cells(field)
-        np.add.at(matrix, (field.true_label[pairs[:, 0]], field.label[pairs[:, 1]]), 1)
-        missed = np.delete(field.true_label, pairs[:, 0])
-        invented = np.delete(field.label, pairs[:, 1])
-        np.add.at(matrix, (missed, num_classes), 1)
-        np.add.at(matrix, (num_classes, invented), 1)
+        true, found = field.true_label.astype(np.int64), field.label.astype(np.int64)
+        np.add.at(matrix, (true[pairs[:, 0]], found[pairs[:, 1]]), 1)
+        matrix[:, num_classes] += np.bincount(
+            np.delete(true, pairs[:, 0]), minlength=num_classes + 1
+        )
+        matrix[num_classes] += np.bincount(np.delete(found, pairs[:, 1]), minlength=num_classes + 1)
     return matrix
 
 

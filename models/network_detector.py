@@ -31,9 +31,10 @@ class NetworkDetector:
             info = replace(info, score_thresholds=(min_score,) * len(info.classes))
         self._info = info
         self._forward = forward
-        self._head: Any = network.bbox_head
-        self._test_cfg: Any = network.test_cfg
-        self._num_levels = len(self._head.prior_generator.strides)
+        described: Any = network
+        self._head = described.bbox_head
+        self._test_cfg = described.test_cfg
+        self._num_levels = len(described.bbox_head.prior_generator.strides)
 
     @property
     def info(self) -> DetectorInfo:

@@ -30,6 +30,7 @@ SLIDE_TIMEOUT_S = 600.0
 STOP_TIMEOUT_S = 20.0
 POLL_S = 0.3
 
+SIDE_PX, NUM_CELLS = 6000, 400
 MIX = {"NILM": 0.86, "ASC-US": 0.04, "LSIL": 0.05, "HSIL": 0.04, "SCC": 0.01}
 
 
@@ -45,10 +46,9 @@ def demo(
     out.mkdir(parents=True)
     slide = out / "phantom.svs"
     console.rule("1. A phantom slide")
-    truth = draw_phantom(
-        slide, PhantomSpec(seed=seed, width=6000, height=6000, num_cells=400, mix=MIX)
-    )
-    console.print(f"{slide}: 6000 x 6000 px, {slide.stat().st_size / 1e6:.1f} MB; truth in {truth}")
+    truth = draw_phantom(slide, PhantomSpec(seed, SIDE_PX, SIDE_PX, NUM_CELLS, MIX))
+    console.print(f"{slide}: {SIDE_PX} x {SIDE_PX} px, {slide.stat().st_size / 1e6:.1f} MB")
+    console.print(f"{truth}: where its {NUM_CELLS} cells are")
     console.rule("2. A server, and the slide POSTed to it")
     with running_server(out / "data") as url:
         console.print(f"{url} (its log: {out / 'server.log'})")
@@ -119,11 +119,13 @@ def save_results(client: httpx.Client, links: dict[str, str], out: Path) -> None
     """Writes report.json and annotations.geojson."""
     report = client.get(links["report"]).raise_for_status()
     (out / "report.json").write_text(json.dumps(report.json(), indent=2) + "\n", encoding="utf-8")
-    with (out / "annotations.geojson").open("wb") as file:
-        with client.stream("GET", links["annotations"]) as answer:
-            answer.raise_for_status()
-            for chunk in answer.iter_bytes():
-                file.write(chunk)
+    with (
+        (out / "annotations.geojson").open("wb") as file,
+        client.stream("GET", links["annotations"]) as answer,
+    ):
+        answer.raise_for_status()
+        for chunk in answer.iter_bytes():
+            file.write(chunk)
 
 
 def show(console: Console, out: Path, truth_path: Path) -> None:
@@ -140,9 +142,8 @@ def show(console: Console, out: Path, truth_path: Path) -> None:
     adequacy = report["adequacy"]
     console.print(f"abnormality score  {report['abnormality_score']:.3f}  (0 normal, 1 abnormal)")
     console.print(f"category           {report['category']}")
-    console.print(
-        f"adequacy           {adequacy['num_squamous_cells']} of at least {adequacy['minimum']} cells"
-    )
+    seen, least = adequacy["num_squamous_cells"], adequacy["minimum"]
+    console.print(f"adequacy           {seen} squamous cells; a slide should show {least}")
     console.print(f"report             {out / 'report.json'}")
     console.print(f"annotations        {out / 'annotations.geojson'}  (opens in QuPath)")
     console.print(f"[italic]{report['disclaimer']}[/italic]")

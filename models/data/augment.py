@@ -103,7 +103,7 @@ def change_look(
         light = cv2.GaussianBlur(light, (0, 0), sigma)
     if rng.random() < 0.5 and how.noise_std > 0:
         light += rng.normal(0, rng.uniform(0, how.noise_std), light.shape).astype(np.float32)
-    return np.clip(light, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(light, 0, 255), np.uint8)
 
 
 def _pick_between(side: float, margin: float, rng: np.random.Generator) -> float:

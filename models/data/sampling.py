@@ -25,7 +25,7 @@ def repeat_factors(
     fraction = present.mean(axis=0)
     by_class = np.sqrt(threshold / np.maximum(fraction, 1e-12))
     factor = np.where(present, by_class, 1.0).max(axis=1, initial=1.0)
-    return np.maximum(factor, 1.0)
+    return np.asarray(np.maximum(factor, 1.0), np.float64)
 
 
 def draw_epoch(factors: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 Normalisation is inside, so that engines take bytes.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -32,11 +32,14 @@ class RawOutputs(nn.Module):
     def __init__(self, network: nn.Module, spec: InputModel) -> None:
         super().__init__()
         self.network = network
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer("mean", torch.tensor(spec.mean_rgb).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(spec.std_rgb).view(1, 3, 1, 1))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """From (B, H, W, 3) uint8 to tensors (B, ., h, w)."""
         x = (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
-        outputs = self.network.bbox_head(self.network.extract_feat(x))
+        network: Any = self.network
+        outputs = network.bbox_head(network.extract_feat(x))
         return tuple(level for output in outputs for level in output)

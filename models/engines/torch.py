@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from models.bundle import InputModel
 from models.engines.graph import RawOutputs
+from models.precision import has_bfloat16
 
 
 class TorchForward:
@@ -17,10 +18,9 @@ class TorchForward:
     def __init__(self, network: nn.Module, spec: InputModel, device: str) -> None:
         self.name = "torch"
         self._device = torch.device(device)
-        self._graph = RawOutputs(network, spec).eval().to(self._device)
-        self._graph.to(memory_format=torch.channels_last)
-        half = device == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
-        self._half = half
+        graph = RawOutputs(network, spec).eval().to(self._device)
+        self._graph = graph.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._half = has_bfloat16(self._device)
 
     @torch.inference_mode()
     def run(self, pixels: NDArray[np.uint8]) -> list[Tensor]:

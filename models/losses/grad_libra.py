@@ -74,7 +74,7 @@ def grad_libra_loss(
 
 
 @MODELS.register_module()
-class GradLibraLoss(nn.Module):  # type: ignore[misc]
+class GradLibraLoss(nn.Module):
     """Grad-Libra loss as mmdet's dense heads call it.
 
     Args:
@@ -144,4 +144,5 @@ class GradLibraLoss(nn.Module):  # type: ignore[misc]
         # where(), not a product: an ignored row may hold inf logits, and inf * 0 is NaN.
         term = torch.where(valid, term, torch.zeros_like(term))
         spread = spread_weights(weight, pred.shape)
-        return self.loss_weight * weight_reduce_loss(term, spread, reduction, avg_factor)
+        reduced: Tensor = weight_reduce_loss(term, spread, reduction, avg_factor)
+        return self.loss_weight * reduced

@@ -66,12 +66,10 @@ def render_region(scene: Scene, x: int, y: int, width: int, height: int) -> NDAr
     rows = np.arange(y, y + height) % NOISE_SIDE_PX
     columns = np.arange(x, x + width) % NOISE_SIDE_PX
     noisy = light + scene.noise[rows[:, None], columns[None, :]]
-    return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(noisy), 0, 255), np.uint8)
 
 
-def _things_near(
-    scene: Scene, left: int, top: int, shape: tuple[int, ...]
-) -> list[int]:
+def _things_near(scene: Scene, left: int, top: int, shape: tuple[int, ...]) -> list[int]:
     low_x, low_y = left * scene.mpp - REACH_UM, top * scene.mpp - REACH_UM
     high_x = (left + shape[1]) * scene.mpp + REACH_UM
     high_y = (top + shape[0]) * scene.mpp + REACH_UM
@@ -82,9 +80,7 @@ def _things_near(
     return sorted(found)
 
 
-def _add_thing(
-    density: NDArray[np.float32], thing: Thing, mpp: float, left: int, top: int
-) -> bool:
+def _add_thing(density: NDArray[np.float32], thing: Thing, mpp: float, left: int, top: int) -> bool:
     """Adds a thing's density where its patch meets the region; True if it does."""
     x_px, y_px = thing.x_um / mpp, thing.y_um / mpp
     column, row = int(np.floor(x_px)), int(np.floor(y_px))
@@ -103,4 +99,5 @@ def _illumination(x: int, y: int, width: int, height: int, mpp: float) -> NDArra
     """Slow unevenness of a few per cent, (height, width, 1) float32 about 1."""
     across = np.cos(np.arange(x, x + width, dtype=np.float32) * np.float32(mpp / 900))
     down = np.sin(np.arange(y, y + height, dtype=np.float32) * np.float32(mpp / 700))
-    return (1 + np.float32(0.012) * (across[None, :] + down[:, None]))[..., None]
+    waves: NDArray[np.float32] = across[None, :] + down[:, None]
+    return (1 + np.float32(0.012) * waves)[..., None]

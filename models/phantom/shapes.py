@@ -57,7 +57,8 @@ def draw_outline(
     mask = np.zeros((side, side), np.uint8)
     scaled = np.round(points * (1 << SHIFT)).astype(np.int32)
     cv2.fillPoly(mask, [scaled[:, None]], 255, cv2.LINE_AA, SHIFT)
-    return cv2.GaussianBlur(mask, (0, 0), 0.7).astype(np.float32) / np.float32(255)
+    soft = cv2.GaussianBlur(mask, (0, 0), 0.7)
+    return np.asarray(soft, np.float32) / np.float32(255)
 
 
 def grain(side: int, size_px: float, rng: np.random.Generator) -> FloatImage:

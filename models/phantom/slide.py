@@ -1,7 +1,7 @@
 """A phantom written as an Aperio slide: a tiled JPEG pyramid that OpenSlide opens as `aperio`.
 
-Level 0 is drawn in strips and its levels below are averaged as it goes, so that memory does not grow
-with the slide.
+Level 0 is drawn in strips and the levels below it are averaged as it goes, so that memory does not
+grow with the slide.
 """
 
 import contextlib

@@ -46,7 +46,8 @@ class PhantomSpec:
         most = int(self.width * self.height * self.mpp**2 / MIN_AREA_PER_CELL_UM2)
         if not 0 <= self.num_cells <= most:
             raise PhantomError(
-                f"{self.num_cells} cells do not fit on {self.width}x{self.height} px: at most {most}"
+                f"{self.num_cells} cells do not fit on {self.width}x{self.height} px: "
+                f"at most {most} do"
             )
 
 

@@ -1,7 +1,7 @@
 """How each thing looks: its optical density on a small patch, by what tells it apart.
 
-Sources of the sizes: the Bethesda System 2014 (nuclear area of ASC-US 2.5 to 3 times, LSIL more than
-3 times that of an intermediate cell's 35 µm²; HSIL and ASC-H smaller cells, high N:C ratio).
+Source of the sizes: the Bethesda System 2014 (nuclear area of ASC-US 2.5 to 3 times, of LSIL more
+than 3 times an intermediate cell's 35 µm²; HSIL and ASC-H are smaller cells of high N:C ratio).
 """
 
 from collections.abc import Callable
@@ -107,7 +107,13 @@ def _draw_cell(
     angle = float(rng.uniform(0, np.pi))
     radius_px = float(np.sqrt(nucleus_um2 / np.pi) / mpp)
     nucleus = draw_outline(
-        side, centre, radius_px, rng, roughness=look.irregularity, elongation=elongation, angle=angle
+        side,
+        centre,
+        radius_px,
+        rng,
+        roughness=look.irregularity,
+        elongation=elongation,
+        angle=angle,
     )
     if rng.random() < look.binucleated:
         apart = 1.7 * radius_px
@@ -187,9 +193,7 @@ def _clear_halo(
     rng: np.random.Generator,
 ) -> FloatImage:
     """A koilocyte: an optically clear cavity around the nucleus with a dense, sharp edge."""
-    halo = draw_outline(
-        side, centre, nucleus_radius_px * rng.uniform(1.6, 2.1), rng, roughness=0.1
-    )
+    halo = draw_outline(side, centre, nucleus_radius_px * rng.uniform(1.6, 2.1), rng, roughness=0.1)
     edge = np.clip(cv2.GaussianBlur(halo, (0, 0), 3.0) - halo, 0, 1)
     cleared: FloatImage = cell * (1 - 0.8 * halo + 1.2 * edge)[..., None]
     return cleared
@@ -242,7 +246,8 @@ def _draw_debris(
         for x, y in rng.normal(0, 7 / mpp, (int(rng.integers(5, 40)), 2)):
             at = (round(centre[0] + x), round(centre[1] + y))
             cv2.circle(specks, at, int(rng.integers(1, 3)), float(rng.uniform(0.3, 0.9)), -1)
-        return cv2.GaussianBlur(specks, (0, 0), 0.8)[..., None] * HAEMATOXYLIN
+        soft = np.asarray(cv2.GaussianBlur(specks, (0, 0), 0.8), np.float32)
+        return soft[..., None] * HAEMATOXYLIN
     return _draw_strand(side, centre, mpp, rng)
 
 

@@ -15,9 +15,7 @@ BOX_UM = 20.4
 NAMESPACE = uuid.UUID("0bd2f6b4-5f57-4c02-9a8f-6f0c5a5c7f11")
 
 
-def cell_boxes(
-    things: list[Thing], mpp: float
-) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
+def cell_boxes(things: list[Thing], mpp: float) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
     """Boxes (N, 4) float32 xyxy px at `mpp` and labels (N,) int16 of the Bethesda cells."""
     cells = [thing for thing in things if thing.kind in LABEL_OF]
     centre = np.array([(cell.x_um, cell.y_um) for cell in cells]).reshape(-1, 2)

@@ -19,6 +19,7 @@ from torch.utils.tensorboard import SummaryWriter
 from models.config import TrainConfig
 from models.errors import TrainingError
 from models.network import build_network
+from models.precision import has_bfloat16
 from models.training.batches import make_data_samples, normalise
 from models.training.checkpoint import read_checkpoint, save_checkpoint
 from models.training.epochs import Batch, Epochs
@@ -73,10 +74,13 @@ def start_training(
     description = json.loads(json.dumps(config.network))
     description["bbox_head"]["num_classes"] = num_classes
     network = build_network(description)
-    network.init_weights()
-    network = network.to(device, memory_format=torch.channels_last).train()
+    network.init_weights()  # type: ignore[operator]
+    network = network.to(device).train()
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = AveragedModel(
-        network, multi_avg_fn=get_ema_multi_avg_fn(config.train.ema_decay), use_buffers=True
+        network,
+        multi_avg_fn=get_ema_multi_avg_fn(config.train.ema_decay),  # type: ignore[no-untyped-call]
+        use_buffers=True,
     )
     optimiser = make_optimiser(network, config.train.lr, config.train.weight_decay)
     schedule = make_schedule(optimiser, num_iterations, config.train.warmup_iterations)
@@ -126,11 +130,8 @@ def run_epochs(
 
 
 def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
-    """bfloat16 where the hardware multiplies it; elsewhere it would be slower than float32.
-
-    It keeps float32's range, so that losses need no scaling.
-    """
-    if device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    """bfloat16 where the hardware has it: it keeps float32's range, so losses need no scaling."""
+    if has_bfloat16(device):
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
 
@@ -143,7 +144,7 @@ def _learn(
     if not torch.isfinite(total):
         raise _refuse_batch(run_dir, batch, state, losses)
     state.optimiser.zero_grad(set_to_none=True)
-    total.backward()
+    total.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(state.network.parameters(), config.train.grad_clip_norm)
     state.optimiser.step()
     state.schedule.step()
@@ -159,7 +160,7 @@ def _compute_losses(
     inputs = normalise(pixels.to(device), config.input.mean_rgb, config.input.std_rgb)
     samples = make_data_samples(boxes, labels, config.train.crop_px, device)
     with mixed_precision(device):
-        found = network.loss(inputs, samples)
+        found = network.loss(inputs, samples)  # type: ignore[operator]
     return {
         name: value if isinstance(value, Tensor) else torch.stack(list(value)).sum()
         for name, value in found.items()

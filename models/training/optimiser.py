@@ -1,6 +1,7 @@
 """The optimiser and its schedule: AdamW, linear warm-up, cosine to zero."""
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,7 +13,7 @@ def make_optimiser(network: nn.Module, lr: float, weight_decay: float) -> AdamW:
     """AdamW in which norms and biases do not decay."""
     decayed = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
     free = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
-    groups = [{"params": decayed}, {"params": free, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": decayed}, {"params": free, "weight_decay": 0.0}]
     return AdamW(groups, lr=lr, weight_decay=weight_decay, fused=torch.cuda.is_available())
 
 

@@ -25,7 +25,8 @@ def evaluate(
 ) -> None:
     """Measure a detector: AP50, recall and precision, normal against abnormal."""
     import orjson
-    from rich.progress import track
+    from rich.console import Console
+    from rich.progress import Progress
 
     from models.bundle import load_detector, read_info
     from models.data.coco import read_coco
@@ -43,8 +44,9 @@ def evaluate(
         )
     chosen = fields if fold is None else fields.only_fold(fold)
     model = load_detector(detector, engine=check_engine(engine), min_score=MIN_SCORE)
-    with_bar = iter(track(range(len(chosen.fields)), "Detecting", transient=True))
-    results = detect_fields(model, chosen, lambda: next(with_bar, None) and None)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Detecting", total=len(chosen.fields))
+        results = detect_fields(model, chosen, lambda: bar.advance(task))
     figures = measure(results, info.classes, info.score_thresholds, info.merge_iou)
     _print(figures)
     if json_path is not None:
