@@ -3,11 +3,15 @@
 Owns the keys and their place (a local folder); what the bytes mean is left to `detections.py`.
 """
 
+import io
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
 import obstore
 from obstore.store import LocalStore, ObjectStore
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 
 class Blobs:
@@ -34,13 +38,43 @@ class Blobs:
         Raises:
             FileNotFoundError: there are none.
         """
-        return cast("BinaryIO", obstore.open_reader(self._store, key))
+        return io.BufferedReader(BlobReader(obstore.open_reader(self._store, key)))
 
     def delete_all(self, prefix: str) -> None:
         """Removes everything whose key begins with the folder `prefix`; nothing there is fine."""
         paths = [entry["path"] for batch in obstore.list(self._store, prefix) for entry in batch]
         if paths:
             obstore.delete(self._store, paths)
+
+
+class BlobReader(io.RawIOBase):
+    """A blob as Python's own kind of file, which Arrow and `with` ask for."""
+
+    def __init__(self, reader: "obstore.ReadableFile") -> None:
+        self._reader = reader
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        """Fills the buffer as far as there is something; how far."""
+        view = memoryview(buffer).cast("B")
+        data = self._reader.read(len(view))
+        view[: len(data)] = memoryview(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Goes to a place; which."""
+        return self._reader.seek(offset, whence)
+
+    def tell(self) -> int:
+        """The place."""
+        return self._reader.tell()
 
 
 def open_local_blobs(folder: Path) -> Blobs:

@@ -8,11 +8,12 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from service.pipeline.types import CellClass, Detections, GroupResult, SlideInfo
 
@@ -88,7 +89,7 @@ class DetectionsFile:
             yield _detections(table, np.zeros(len(table), np.int32))
 
 
-def _columns(detections: Detections) -> list[pa.Array]:
+def _columns(detections: Detections) -> "list[pa.Array[Any]]":
     box = np.ascontiguousarray(detections.bbox_xyxy.T, np.float32)
     arrays = [pa.array(side) for side in box]
     return [
@@ -98,7 +99,7 @@ def _columns(detections: Detections) -> list[pa.Array]:
     ]
 
 
-def _detections(table: pa.Table, tile_index: np.ndarray) -> Detections:
+def _detections(table: pa.Table, tile_index: NDArray[np.int32]) -> Detections:
     box = np.stack([table[name].to_numpy() for name in COLUMNS[:4]], axis=1)
     return Detections(
         box.astype(np.float32).reshape(-1, 4),
@@ -108,18 +109,13 @@ def _detections(table: pa.Table, tile_index: np.ndarray) -> Detections:
     )
 
 
-def _classes(rows: list[dict[str, object]]) -> tuple[CellClass, ...]:
+def _classes(rows: list[dict[str, Any]]) -> tuple[CellClass, ...]:
     return tuple(
-        CellClass(str(row["name"]), _rgb(row["color"]), int(str(row["severity"]))) for row in rows
+        CellClass(row["name"], (row["color"][0], row["color"][1], row["color"][2]), row["severity"])
+        for row in rows
     )
 
 
-def _rgb(value: object) -> tuple[int, int, int]:
-    red, green, blue = value  # type: ignore[misc]
-    return red, green, blue
-
-
-def _slide_info(row: dict[str, object]) -> SlideInfo:
-    lists = ("level_downsamples", "bounds_xywh", "background_rgb")
-    tuples = {name: tuple(row[name]) for name in lists if row[name] is not None}  # type: ignore[arg-type]
-    return SlideInfo(**{**row, **tuples})  # type: ignore[arg-type]
+def _slide_info(row: dict[str, Any]) -> SlideInfo:
+    tuples = {name: tuple(value) for name, value in row.items() if isinstance(value, list)}
+    return SlideInfo(**{**row, **tuples})

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
-from sqlalchemy import Engine, Select, delete, func, insert, select, update
+from sqlalchemy import Engine, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -27,6 +26,7 @@ class NewSlide:
     """A slide that is about to be accepted.
 
     Attributes:
+        id: UUID.
         sha256: hex digest of the file.
         detector, detector_digest: what it is to be analysed with.
         mpp: µm per level-0 px that the request states, overriding the slide's.
@@ -36,6 +36,7 @@ class NewSlide:
         size_bytes: of the file.
     """
 
+    id: str
     sha256: str
     detector: str
     detector_digest: str
@@ -44,6 +45,11 @@ class NewSlide:
     filename: str | None
     suffix: str
     size_bytes: int
+
+    @property
+    def stored_name(self) -> str:
+        """Of the file in the data directory's `slides`."""
+        return self.id + self.suffix
 
     @property
     def identity(self) -> str:
@@ -69,9 +75,8 @@ class Slides:
     def add(self, new: NewSlide) -> tuple[Slide, bool]:
         """The slide, queued, and True; or the one of the same identity, as it is, and False."""
         now = datetime.now(UTC)
-        slide_id = str(uuid4())
         slide = Slide(
-            id=slide_id,
+            id=new.id,
             identity=new.identity,
             sha256=new.sha256,
             detector=new.detector,
@@ -79,7 +84,7 @@ class Slides:
             mpp=new.mpp,
             accession=new.accession,
             filename=new.filename,
-            stored_name=slide_id + new.suffix,
+            stored_name=new.stored_name,
             size_bytes=new.size_bytes,
             status=Status.QUEUED,
             created_at=now,
@@ -135,9 +140,9 @@ class Slides:
 
     def count_by_status(self) -> dict[Status, int]:
         """How many slides there are of each status, zeros included."""
-        query: Select[tuple[str, int]] = select(Slide.status, func.count()).group_by(Slide.status)
+        query = select(Slide.status, func.count()).group_by(Slide.status)
         with self._sessions() as session:
-            found = {status: count for status, count in session.execute(query)}
+            found = {row[0]: row[1] for row in session.execute(query)}
         return {status: found.get(status, 0) for status in Status}
 
     def queue_position(self, slide: Slide) -> int | None:
@@ -193,9 +198,8 @@ class Slides:
 
     def forgive_start(self, slide_id: str) -> None:
         """Takes a start back that was ended on purpose, by a shutdown."""
-        self._change(
-            slide_id, (Status.RUNNING,), stalled_starts=func.max(0, Slide.stalled_starts - 1)
-        )
+        fewer = case((Slide.stalled_starts > 0, Slide.stalled_starts - 1), else_=0)
+        self._change(slide_id, (Status.RUNNING,), stalled_starts=fewer)
 
     def note_group_done(self, slide_id: str) -> None:
         """The worker got further than before, so its earlier deaths do not count."""

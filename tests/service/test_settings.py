@@ -1,0 +1,43 @@
+"""Settings are read once, checked, and passed on whole."""
+
+from pathlib import Path
+
+import pytest
+
+from service.errors import ConfigError
+from service.settings import read_settings
+
+
+def test_argument_wins_over_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CYTOLIBRA_PORT", "9000")
+    assert read_settings(data_dir=tmp_path).port == 9000
+    assert read_settings(data_dir=tmp_path, port=9001).port == 9001
+
+
+def test_wrong_value_is_refused_with_its_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"port = 70000.*CYTOLIBRA_PORT"):
+        read_settings(data_dir=tmp_path, port=70000)
+
+
+def test_missing_data_directory_is_refused() -> None:
+    with pytest.raises(ConfigError, match="data_dir"):
+        read_settings()
+
+
+def test_missing_detectors_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such folder"):
+        read_settings(data_dir=tmp_path, detectors_dir=tmp_path / "none")
+
+
+def test_another_process_reads_the_same_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = read_settings(data_dir=tmp_path, port=9001, max_unreadable_fraction=0.5)
+    for name, value in settings.as_environment().items():
+        monkeypatch.setenv(name, value)
+    assert read_settings() == settings
+
+
+def test_settings_cannot_be_changed(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        read_settings(data_dir=tmp_path).port = 1
