@@ -67,8 +67,9 @@ def draw_phantom(
     except OSError as error:
         raise PhantomError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
-        part.unlink(missing_ok=True)
-        truth_part.unlink(missing_ok=True)
+        for unfinished in (part, truth_part):
+            if unfinished.exists():
+                unfinished.unlink()
     return truth
 
 
@@ -170,7 +171,7 @@ def _write_thumbnail(
 
 def _jpeg() -> dict[str, Any]:
     return {
-        "photometric": "ycbcr",
+        "photometric": "rgb",
         "subsampling": (2, 2),
         "compression": "jpeg",
         "compressionargs": {"level": JPEG_QUALITY},
