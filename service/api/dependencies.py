@@ -1,0 +1,75 @@
+"""What every route works with, put together once at the server's start.
+
+Owns the context and how routes get at it.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi import Path as PathParameter
+
+from service.api.metrics import Metrics
+from service.errors import SlideNotFoundError
+from service.jobs.client import JobQueue
+from service.jobs.detectors import Catalogue
+from service.pipeline.slide import check_slide
+from service.pipeline.types import SlideInfo
+from service.settings import Settings
+from service.storage.blobs import Blobs
+from service.storage.data_dir import DataDir
+from service.storage.idempotency import IdempotencyKeys
+from service.storage.results import Slides
+from service.storage.tables import Slide
+from service.storage.workers import Workers
+
+
+@dataclass(frozen=True)
+class Context:
+    """The server's parts.
+
+    Attributes:
+        check: opens a slide and closes it again, to refuse it before it is accepted.
+        stopping: set when the server begins to stop, so that endless answers end.
+    """
+
+    settings: Settings
+    data_dir: DataDir
+    slides: Slides
+    keys: IdempotencyKeys
+    workers: Workers
+    blobs: Blobs
+    jobs: JobQueue
+    catalogue: Catalogue
+    metrics: Metrics
+    check: Callable[[Path, float | None], SlideInfo] = check_slide
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+
+def get_context(request: Request) -> Context:
+    """The context of the app that this request came to."""
+    context: Context = request.app.state.context
+    return context
+
+
+Here = Annotated[Context, Depends(get_context)]
+
+
+def get_slide(
+    context: Here,
+    slide_id: Annotated[str, PathParameter(description="As POST /v1/slides gave it.")],
+) -> Slide:
+    """The slide of the path.
+
+    Raises:
+        SlideNotFoundError: there is none.
+    """
+    if "\x00" in slide_id:
+        raise SlideNotFoundError("slide ids hold no null characters")
+    return context.slides.get(slide_id)
+
+
+ThisSlide = Annotated[Slide, Depends(get_slide)]

@@ -1,0 +1,81 @@
+"""What the OpenAPI page says of answers that no pydantic model describes.
+
+Owns problem answers, upload bodies and media types; models are in `schemas.py`.
+"""
+
+from typing import Any
+
+from service.api.error_status import KINDS, problem
+from service.api.problems import MEDIA_TYPE
+from service.api.schemas import EXAMPLE_ID
+from service.errors import CytolibraError
+
+SLIDE_PATH = f"/v1/slides/{EXAMPLE_ID}"
+
+UPLOAD_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "The slide, as field `file` of a form or as the body itself.",
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                }
+            },
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    },
+    "x-codeSamples": [
+        {"lang": "Shell", "source": "curl -F file=@slide.svs http://127.0.0.1:8000/v1/slides"},
+        {
+            "lang": "Shell",
+            "source": "curl --data-binary @slide.svs -H 'Content-Type: application/octet-stream' "
+            "'http://127.0.0.1:8000/v1/slides?filename=slide.svs&mpp=0.25'",
+        },
+    ],
+}
+
+
+def problems(
+    *classes: type[CytolibraError], instance: str = SLIDE_PATH
+) -> dict[int | str, dict[str, Any]]:
+    """The answers for these errors, with an example of each, for a route's `responses`."""
+    answers: dict[int | str, dict[str, Any]] = {}
+    for error_class in classes:
+        kind = KINDS[error_class]
+        entry = answers.setdefault(
+            kind.status,
+            {
+                "description": kind.title,
+                "content": {
+                    MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}
+                },
+            },
+        )
+        text = (error_class.__doc__ or kind.title).strip()
+        examples = entry["content"][MEDIA_TYPE]["examples"]
+        examples[kind.name] = {"value": problem(kind, text, instance)}
+        if len(examples) > 1:
+            entry["description"] = "; ".join(
+                example["value"]["title"] for example in examples.values()
+            )
+    return answers
+
+
+def media(description: str, **examples: Any) -> dict[str, Any]:
+    """An answer in other media types than JSON models.
+
+    Args:
+        description: of the answer.
+        examples: by media type, "/" written as "__" and "+" as "_plus_".
+    """
+    content = {
+        name.replace("__", "/").replace("_plus_", "+").replace("_", "-"): {
+            "schema": {"type": "string"},
+            "example": example,
+        }
+        for name, example in examples.items()
+    }
+    return {"description": description, "content": content}

@@ -1,0 +1,104 @@
+"""The one table from errors to HTTP: status, stable problem type and title of each.
+
+Owns that table and the shape of a problem (RFC 9457); sending it is left to `problems.py`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from service import errors
+
+TYPE_PREFIX = "urn:cytolibra:problem:"
+
+
+@dataclass(frozen=True)
+class ProblemKind:
+    """What all problems of one cause have in common.
+
+    Attributes:
+        name: stable, ends the problem's `type`.
+        status: of the answer.
+        title: for people.
+    """
+
+    name: str
+    status: int
+    title: str
+
+
+#: The most specific class of an error counts.
+KINDS: dict[type[errors.CytolibraError], ProblemKind] = {
+    errors.InvalidRequestError: ProblemKind("invalid-request", 400, "The request is malformed"),
+    errors.EmptyUploadError: ProblemKind("empty-upload", 400, "The upload holds no bytes"),
+    errors.UploadInterruptedError: ProblemKind(
+        "upload-interrupted", 400, "The upload ended before it was complete"
+    ),
+    errors.SlideNotFoundError: ProblemKind("slide-not-found", 404, "There is no such slide"),
+    errors.SlideNotDoneError: ProblemKind("slide-not-done", 409, "The slide has no result"),
+    errors.SlideBusyError: ProblemKind("slide-busy", 409, "The slide is being worked on"),
+    errors.IdempotencyInFlightError: ProblemKind(
+        "idempotency-in-flight", 409, "A request with this Idempotency-Key is in flight"
+    ),
+    errors.SlideTooLargeError: ProblemKind("slide-too-large", 413, "The slide is too large"),
+    errors.NotASlideError: ProblemKind("not-a-slide", 415, "The file is of no slide format"),
+    errors.SlideUnreadableError: ProblemKind(
+        "slide-unreadable", 422, "The slide cannot be opened or read"
+    ),
+    errors.TooMuchUnreadableError: ProblemKind(
+        "too-much-unreadable", 422, "Too much of the slide cannot be read"
+    ),
+    errors.MppMissingError: ProblemKind("mpp-missing", 422, "The slide states no µm per pixel"),
+    errors.UnknownDetectorError: ProblemKind("unknown-detector", 422, "There is no such detector"),
+    errors.IdempotencyConflictError: ProblemKind(
+        "idempotency-conflict", 422, "The Idempotency-Key was used for another request"
+    ),
+    errors.BundleError: ProblemKind("detector-unusable", 500, "The detector cannot be loaded"),
+    errors.DetectorChangedError: ProblemKind("detector-changed", 409, "The detector has changed"),
+    errors.AnalysisCrashedError: ProblemKind(
+        "analysis-crashed", 500, "The worker died on this slide, again and again"
+    ),
+    errors.InternalError: ProblemKind("internal", 500, "Something unforeseen happened"),
+    errors.QueueFullError: ProblemKind("queue-full", 503, "The queue is full"),
+    errors.NoSpaceError: ProblemKind("no-space", 507, "The disk is full"),
+}
+
+#: For what HTTP itself refuses, by status.
+HTTP_KINDS: dict[int, ProblemKind] = {
+    404: ProblemKind("not-found", 404, "There is nothing at this address"),
+    405: ProblemKind("method-not-allowed", 405, "This address does not take this method"),
+}
+
+INTERNAL = KINDS[errors.InternalError]
+
+
+def kind_of(error_class: type[BaseException]) -> ProblemKind:
+    """The kind of an error, by the most specific class that the table knows."""
+    for known in error_class.__mro__:
+        if known in KINDS:
+            return KINDS[known]
+    return INTERNAL
+
+
+def kind_of_name(class_name: str) -> ProblemKind:
+    """The kind of an error whose class was written down by name."""
+    found = getattr(errors, class_name, errors.InternalError)
+    return kind_of(found)
+
+
+def problem(kind: ProblemKind, detail: str, instance: str, **more: Any) -> dict[str, Any]:
+    """A problem as RFC 9457 has it.
+
+    Args:
+        kind: of its cause.
+        detail: what, which value, and the remedy.
+        instance: path of what it concerns.
+        more: members beyond the standard's.
+    """
+    return {
+        "type": TYPE_PREFIX + kind.name,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        "instance": instance,
+        **more,
+    }

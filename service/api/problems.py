@@ -1,0 +1,125 @@
+"""Sends every error as application/problem+json, and so that the client gets to read it.
+
+Owns the exception handlers; which error has which status is in `error_status.py`.
+"""
+
+import time
+from typing import Any
+
+import anyio
+import orjson
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from service.api.error_status import (
+    HTTP_KINDS,
+    INTERNAL,
+    KINDS,
+    ProblemKind,
+    kind_of,
+    problem,
+)
+from service.errors import CytolibraError, InvalidRequestError
+
+MEDIA_TYPE = "application/problem+json"
+DRAIN_TIMEOUT_S = 30.0
+RETRY_AFTER_S = "30"
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("service.api")
+
+
+class ProblemResponse(Response):
+    """A problem; while the client still sends a body that nobody wants, that is thrown away.
+
+    Closing on a client that sends makes the system throw away the answer instead, so a refused
+    upload would look like a broken connection.
+    """
+
+    media_type = MEDIA_TYPE
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends the answer, then reads on until the request ends."""
+        if not _is_sending(scope):
+            await super().__call__(scope, receive, send)
+            return
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+        )
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        deadline = time.monotonic() + DRAIN_TIMEOUT_S
+        with anyio.move_on_after(DRAIN_TIMEOUT_S):
+            while time.monotonic() < deadline:
+                message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    break
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def install(app: FastAPI) -> None:
+    """Makes the app answer every error with a problem."""
+
+    @app.exception_handler(CytolibraError)
+    async def foreseen(request: Request, error: CytolibraError) -> Response:
+        return answer(request, kind_of(type(error)), str(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(request: Request, error: RequestValidationError) -> Response:
+        found = [_describe(item) for item in error.errors()]
+        kind = KINDS[InvalidRequestError]
+        return answer(request, kind, "; ".join(found), errors=found)
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> Response:
+        kind = HTTP_KINDS.get(error.status_code)
+        if kind is None:
+            kind = ProblemKind("http", error.status_code, str(error.detail))
+        detail = f"{request.method} {request.url.path}: {error.detail}; see /docs for what there is"
+        response = answer(request, kind, detail)
+        response.headers.update(error.headers or {})
+        return response
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, error: Exception) -> Response:
+        log.error("request failed", path=route_of(request), exc_info=error)
+        return answer(
+            request, INTERNAL, "the request failed unexpectedly; the server's log says why"
+        )
+
+
+def answer(request: Request, kind: ProblemKind, detail: str, **more: Any) -> Response:
+    """The answer for a problem."""
+    body = orjson.dumps(problem(kind, detail, request.url.path, **more))
+    headers = {"Retry-After": RETRY_AFTER_S} if kind.status == 503 else {}
+    return ProblemResponse(body, status_code=kind.status, headers=headers)
+
+
+def route_of(request: Request) -> str:
+    """The route's pattern, without the ids and names that a path holds."""
+    route = request.scope.get("route")
+    return str(getattr(route, "path", "unknown"))
+
+
+def mark_body_read(request: Request) -> None:
+    """Notes that the request was read to its end, or cannot be."""
+    request.scope["cytolibra.body_read"] = True
+
+
+def _is_sending(scope: Scope) -> bool:
+    headers = dict(scope["headers"])
+    has_body = headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
+    # A client that asked first whether to send will not, once it has this answer.
+    waits = headers.get(b"expect", b"").lower() == b"100-continue"
+    return has_body and not waits and not scope.get("cytolibra.body_read", False)
+
+
+def _describe(item: Any) -> str:
+    where = ".".join(str(part) for part in item["loc"])
+    return f"{where} = {item.get('input')!r}: {item['msg']}"

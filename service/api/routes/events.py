@@ -1,0 +1,54 @@
+"""Progress as it happens, as server-sent events."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.concurrency import run_in_threadpool
+
+from service.api.dependencies import Context, Here, ThisSlide
+from service.api.documentation import problems
+from service.api.schemas import SlideStatus, slide_status
+from service.errors import SlideNotFoundError
+
+router = APIRouter(prefix="/v1/slides", tags=["slides"])
+
+POLL_INTERVAL_S = 0.5
+
+
+@router.get(
+    "/{slide_id}/events",
+    summary="Follow a slide",
+    response_class=EventSourceResponse,
+    responses={
+        200: {
+            "description": "An event `status` with the slide's status for every change.",
+            "content": {
+                "text/event-stream": {
+                    "example": 'event: status\ndata: {"status": "running", "progress": 0.42}\n\n'
+                }
+            },
+        },
+        **problems(SlideNotFoundError),
+    },
+)
+async def follow_slide(context: Here, slide: ThisSlide) -> AsyncIterator[ServerSentEvent]:
+    """One event at once and one for every change; ends after done, failed or cancelled."""
+    last: SlideStatus | None = None
+    while not context.stopping.is_set():
+        try:
+            status = await run_in_threadpool(_read, context, slide.id)
+        except SlideNotFoundError:
+            yield ServerSentEvent(event="deleted", data={"id": slide.id})
+            return
+        if status != last:
+            yield ServerSentEvent(event="status", data=status.model_dump(mode="json"))
+        if status.status.is_final:
+            return
+        last = status
+        await asyncio.sleep(POLL_INTERVAL_S)
+
+
+def _read(context: Context, slide_id: str) -> SlideStatus:
+    return slide_status(context.slides.get(slide_id), context.slides)

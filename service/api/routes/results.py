@@ -1,0 +1,132 @@
+"""What was found in a slide: report, annotations, thumbnail."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from service.api.annotations import Format, Wanted, is_gzip_accepted, stream_annotations
+from service.api.dependencies import Here, ThisSlide
+from service.api.documentation import media, problems
+from service.api.schemas import EXAMPLE_REPORT
+from service.errors import (
+    InvalidRequestError,
+    SlideNotDoneError,
+    SlideNotFoundError,
+    SlideUnreadableError,
+)
+from service.jobs.workflow import draw_thumbnail
+from service.storage import blobs as keys
+from service.storage.tables import Slide, Status
+
+router = APIRouter(prefix="/v1/slides/{slide_id}", tags=["results"])
+
+
+@router.get(
+    "/report",
+    summary="Get the report",
+    response_class=JSONResponse,
+    responses={
+        200: {
+            "description": "Counts, score, category, adequacy and provenance.",
+            "content": {"application/json": {"example": EXAMPLE_REPORT}},
+        },
+        **problems(SlideNotFoundError, SlideNotDoneError),
+    },
+)
+def get_report(slide: ThisSlide) -> JSONResponse:
+    """Counts per class, abnormality score, category, adequacy estimate, provenance."""
+    check_done(slide)
+    return JSONResponse(slide.report)
+
+
+@router.get(
+    "/annotations",
+    summary="Get every cell",
+    response_class=Response,
+    responses={
+        200: media(
+            "Streamed, compressed if the request accepts gzip.",
+            application__geo_plus_json='{"type": "FeatureCollection", "features": [...]}',
+            application__x_ndjson='{"type": "Feature", ...}\n',
+            application__json='{"images": [...], "annotations": [...], "categories": [...]}',
+            text__csv="x1,y1,x2,y2,class,score\n",
+        ),
+        **problems(InvalidRequestError, SlideNotFoundError, SlideNotDoneError),
+    },
+)
+def get_annotations(
+    request: Request,
+    context: Here,
+    slide: ThisSlide,
+    format: Annotated[Format, Query(description="GeoJSON opens in QuPath.")] = Format.GEOJSON,
+    label: Annotated[
+        list[str] | None,
+        Query(
+            description="Only these classes; repeat it or separate by commas.", examples=["HSIL"]
+        ),
+    ] = None,
+    min_score: Annotated[
+        float | None, Query(ge=0, le=1, allow_inf_nan=False, description="Only from this score on.")
+    ] = None,
+    bbox: Annotated[
+        str | None,
+        Query(
+            description="Only cells whose centre lies in x1,y1,x2,y2, level-0 px.",
+            examples=["0,0,5000,5000"],
+        ),
+    ] = None,
+    origin: Annotated[
+        str,
+        Query(
+            pattern="^(slide|bounds)$",
+            description="`slide`: level-0 px. `bounds`: minus the corner of the scanned area, as "
+            "QuPath has it by default; the same unless the slide states bounds.",
+        ),
+    ] = "slide",
+) -> Response:
+    """All detections, or those that the filters leave, streamed without holding them all."""
+    check_done(slide)
+    wanted = Wanted(format, tuple(label or ()), min_score, bbox, origin)
+    source = context.blobs.open(keys.detections_key(slide.id))
+    compress = is_gzip_accepted(request.headers.get("accept-encoding", ""))
+    headers: dict[str, Any] = {
+        "Content-Disposition": f'attachment; filename="{slide.id}.{format.suffix}"',
+        "Vary": "Accept-Encoding",
+    }
+    if compress:
+        headers["Content-Encoding"] = "gzip"
+    body = stream_annotations(source, slide.id, wanted, compress)
+    return StreamingResponse(body, headers=headers, media_type=format.media_type)
+
+
+@router.get(
+    "/thumbnail.jpg",
+    summary="See the slide",
+    response_class=Response,
+    responses={
+        200: {"description": "A JPEG of the whole slide.", "content": {"image/jpeg": {}}},
+        **problems(SlideNotFoundError, SlideUnreadableError),
+    },
+)
+def get_thumbnail(context: Here, slide: ThisSlide) -> Response:
+    """At most 1,024 px on its longer side; there from the moment that the slide is accepted."""
+    key = keys.thumbnail_key(slide.id)
+    try:
+        picture = context.blobs.get(key)
+    except FileNotFoundError:
+        picture = draw_thumbnail(context.data_dir.slides / slide.stored_name, slide.mpp)
+    return Response(picture, media_type="image/jpeg")
+
+
+def check_done(slide: Slide) -> None:
+    """Passes for a slide with a result.
+
+    Raises:
+        SlideNotDoneError: it has none.
+    """
+    if slide.status != Status.DONE:
+        remedy = "wait until its status is done"
+        if Status(slide.status).is_final:
+            remedy = "send it again to have it analysed anew"
+        raise SlideNotDoneError(f"slide {slide.id} is {slide.status}; {remedy}")

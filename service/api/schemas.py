@@ -1,0 +1,233 @@
+"""What the API answers with, as pydantic models, each with an example for the OpenAPI page.
+
+Owns names and units of the JSON; a report is `service.pipeline.types.SlideReport`, field by field.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.api.error_status import kind_of_name, problem
+from service.pipeline.types import DetectorInfo
+from service.storage.results import Slides
+from service.storage.tables import Slide, Status
+
+EXAMPLE_ID = "7f0c1c0e-5a52-4a8e-9d6d-6b2f6d0b1a11"
+EXAMPLE_LINKS = {
+    "self": f"/v1/slides/{EXAMPLE_ID}",
+    "report": f"/v1/slides/{EXAMPLE_ID}/report",
+    "annotations": f"/v1/slides/{EXAMPLE_ID}/annotations",
+    "events": f"/v1/slides/{EXAMPLE_ID}/events",
+    "thumbnail": f"/v1/slides/{EXAMPLE_ID}/thumbnail.jpg",
+    "cancel": f"/v1/slides/{EXAMPLE_ID}/cancel",
+}
+EXAMPLE_PROBLEM: dict[str, Any] = {
+    "type": "urn:cytolibra:problem:slide-not-done",
+    "title": "The slide has no result",
+    "status": 409,
+    "detail": f"slide {EXAMPLE_ID} is running; wait until its status is done",
+    "instance": f"/v1/slides/{EXAMPLE_ID}/report",
+}
+EXAMPLE_SLIDE: dict[str, Any] = {
+    "id": EXAMPLE_ID,
+    "status": "running",
+    "progress": 0.42,
+    "tiles_done": 420,
+    "tiles_total": 1000,
+    "queue_position": None,
+    "cancel_requested": False,
+    "error": None,
+    "detector": "default",
+    "detector_digest": "sha256:2a97516c354b68848cdbd8f54a226a0a55b21ed138e207ad6c5cbb9c00aa5aea",
+    "sha256": "ed92d5a9f2e86df67640d6f92ce3e231419ce127131697fbbce42ad5e002c8a7",
+    "size_bytes": 1938955,
+    "mpp": None,
+    "accession": "C26-01234",
+    "filename": "slide.svs",
+    "created_at": "2026-11-24T10:00:00Z",
+    "started_at": "2026-11-24T10:00:01Z",
+    "finished_at": None,
+    "links": EXAMPLE_LINKS,
+}
+EXAMPLE_REPORT: dict[str, Any] = {
+    "counts": {"NILM": 6120, "ASC-US": 14, "LSIL": 9, "ASC-H": 1, "HSIL": 3, "SCC": 0},
+    "num_cells": 6147,
+    "abnormality_score": 0.71,
+    "category": "HSIL",
+    "adequacy": {
+        "num_squamous_cells": 6147,
+        "minimum": 5000,
+        "adequate": True,
+        "tissue_area_mm2": 121.4,
+        "unreadable_area_mm2": 0.0,
+    },
+    "disclaimer": "Research software, for review by a cytologist; not a diagnosis.",
+    "provenance": {"detector": {"name": "default"}, "code_version": "0.1.0"},
+}
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 has it; `type` is stable for each cause."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [EXAMPLE_PROBLEM]})
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+
+
+class SlideStatus(BaseModel):
+    """Where a slide stands."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_SLIDE]})
+
+    id: str
+    status: Status
+    progress: float = Field(ge=0, le=1, description="Fraction of the tiles that are done.")
+    tiles_done: int
+    tiles_total: int = Field(description="0 until the slide's tissue has been found.")
+    queue_position: int | None = Field(description="1 is next; null unless queued.")
+    cancel_requested: bool = Field(description="The worker has been asked to stop.")
+    error: Problem | None = Field(description="Why it failed; null unless it did.")
+    detector: str
+    detector_digest: str
+    sha256: str
+    size_bytes: int
+    mpp: float | None = Field(description="µm per level-0 px as the request stated it.")
+    accession: str | None
+    filename: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    links: dict[str, str]
+
+
+class SlideList(BaseModel):
+    """A page of slides, newest first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"slides": [EXAMPLE_SLIDE], "total": 1, "links": {"next": None}}]
+        }
+    )
+
+    slides: list[SlideStatus]
+    total: int = Field(description="Slides on all pages.")
+    links: dict[str, str | None] = Field(description="`next` is null on the last page.")
+
+
+class DetectorClass(BaseModel):
+    """A class of cells that a detector tells apart."""
+
+    name: str
+    color: tuple[int, int, int]
+    abnormal: bool
+
+
+class DetectorSummary(BaseModel):
+    """A detector that `POST /v1/slides?detector=` takes."""
+
+    name: str
+    digest: str
+    mpp: float = Field(description="µm per px that it was trained at.")
+    classes: list[DetectorClass]
+
+
+class DetectorList(BaseModel):
+    """The detectors of this server."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "detectors": [
+                        {
+                            "name": "default",
+                            "digest": EXAMPLE_SLIDE["detector_digest"],
+                            "mpp": 0.5,
+                            "classes": [
+                                {"name": "NILM", "color": [46, 125, 50], "abnormal": False}
+                            ],
+                        }
+                    ]
+                }
+            ]
+        }
+    )
+
+    detectors: list[DetectorSummary]
+
+
+class Health(BaseModel):
+    """Whether the server lives."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
+
+    status: str
+
+
+class Readiness(BaseModel):
+    """Whether slides can be taken and worked on, and if not, what is in the way."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"ready": True, "database": True, "worker": True, "disk_space": True}]
+        }
+    )
+
+    ready: bool
+    database: bool
+    worker: bool
+    disk_space: bool
+
+
+def slide_status(slide: Slide, slides: Slides) -> SlideStatus:
+    """The status of a slide, as it is shown."""
+    path = f"/v1/slides/{slide.id}"
+    error = None
+    if slide.error_name is not None:
+        kind = kind_of_name(slide.error_name)
+        error = Problem(**problem(kind, slide.error_detail or kind.title, path))
+    return SlideStatus(
+        id=slide.id,
+        status=Status(slide.status),
+        progress=_progress(slide),
+        tiles_done=slide.tiles_done,
+        tiles_total=slide.tiles_total,
+        queue_position=slides.queue_position(slide),
+        cancel_requested=slide.cancel_requested,
+        error=error,
+        detector=slide.detector,
+        detector_digest=slide.detector_digest,
+        sha256=slide.sha256,
+        size_bytes=slide.size_bytes,
+        mpp=slide.mpp,
+        accession=slide.accession,
+        filename=slide.filename,
+        created_at=slide.created_at,
+        started_at=slide.started_at,
+        finished_at=slide.finished_at,
+        links=_links(slide.id),
+    )
+
+
+def detector_summary(info: DetectorInfo) -> DetectorSummary:
+    """A detector, as it is listed."""
+    classes = [
+        DetectorClass(name=each.name, color=each.color, abnormal=each.is_abnormal)
+        for each in info.classes
+    ]
+    return DetectorSummary(name=info.name, digest=info.digest, mpp=info.input.mpp, classes=classes)
+
+
+def _links(slide_id: str) -> dict[str, str]:
+    return {name: link.replace(EXAMPLE_ID, slide_id) for name, link in EXAMPLE_LINKS.items()}
+
+
+def _progress(slide: Slide) -> float:
+    if slide.status == Status.DONE:
+        return 1.0
+    return min(1.0, slide.tiles_done / slide.tiles_total) if slide.tiles_total else 0.0

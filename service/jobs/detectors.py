@@ -1,0 +1,100 @@
+"""Detectors by name: those shipped and those in the configured folder.
+
+Owns the look-up, by bare names, so that no request can name a path; reading bundles is left
+to `models.bundle`.
+"""
+
+from pathlib import Path
+from typing import Literal, Protocol
+
+from models.bundle import list_detectors, load_detector, read_info
+from service.errors import DetectorChangedError, UnknownDetectorError
+from service.pipeline.types import Detector, DetectorInfo
+
+
+class Catalogue(Protocol):
+    """Knows the detectors."""
+
+    def infos(self) -> list[DetectorInfo]:
+        """All of them, by name.
+
+        Raises:
+            BundleError: one of them is broken; names it.
+        """
+        ...
+
+    def find(self, name: str) -> DetectorInfo:
+        """What the detector of that name says of itself.
+
+        Raises:
+            UnknownDetectorError: there is none; lists those there are.
+            BundleError: it is broken.
+        """
+        ...
+
+    def load(self, name: str) -> Detector:
+        """One that is ready to detect; raises as `find` does."""
+        ...
+
+
+class BundleCatalogue:
+    """Detectors in bundles.
+
+    Args:
+        folder: holds bundles beside those shipped, or None.
+        engine, device: how they are to run.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        engine: Literal["auto", "torch", "openvino"] = "auto",
+        device: str = "auto",
+    ) -> None:
+        self._folder = folder
+        self._engine: Literal["auto", "torch", "openvino"] = engine
+        self._device = device
+
+    def infos(self) -> list[DetectorInfo]:
+        """All of them, by name."""
+        return list_detectors(self._folder)
+
+    def find(self, name: str) -> DetectorInfo:
+        """What the detector of that name says of itself."""
+        # Names come from requests, and `read_info` would take the path of any folder.
+        if Path(name).name != name or Path(name).exists():
+            raise UnknownDetectorError(
+                f"no detector is called {name!r}; GET /v1/detectors lists all"
+            )
+        return read_info(name, self._folder)
+
+    def load(self, name: str) -> Detector:
+        """One that is ready to detect."""
+        self.find(name)
+        return load_detector(name, engine=self._engine, device=self._device, extra_dir=self._folder)
+
+
+class LoadedDetectors:
+    """Keeps the detector last used, for loading one takes seconds; holds one at a time."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._loaded: tuple[str, Detector] | None = None
+
+    def get(self, name: str, digest: str) -> Detector:
+        """The detector of that name and digest.
+
+        Raises:
+            UnknownDetectorError: there is none of that name.
+            DetectorChangedError: its weights are others by now.
+        """
+        current = self._catalogue.find(name).digest
+        if current != digest:
+            raise DetectorChangedError(
+                f"detector {name!r} is {current} by now, the slide was accepted for {digest}; "
+                f"upload the slide again"
+            )
+        if self._loaded is None or self._loaded[0] != digest:
+            self._loaded = None
+            self._loaded = (digest, self._catalogue.load(name))
+        return self._loaded[1]

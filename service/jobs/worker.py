@@ -1,0 +1,147 @@
+"""The worker process: takes slides from the queue, one at a time, until it is told to stop.
+
+Owns the process: its lock, pid file, signs of life and end. It may be killed at any moment and goes
+on from the last finished group of tiles; stopping is therefore no more than ending the process.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import structlog
+from dbos import DBOS
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.jobs.detectors import BundleCatalogue, Catalogue, LoadedDetectors
+from service.jobs.durable import POLL_INTERVAL_S, QUEUE, WORKFLOW, worker_config
+from service.jobs.workflow import SlideJob
+from service.logs import configure_logs
+from service.settings import Settings, read_settings
+from service.storage.blobs import open_local_blobs
+from service.storage.data_dir import DataDir
+from service.storage.database import migrate, open_database, results_url
+from service.storage.results import Slides
+from service.storage.workers import Workers
+
+HEARTBEAT_S = 1.0
+#: Given by the server: the worker ends when its standard input does, i.e. with the server.
+TIED_TO_PARENT = "--tied-to-parent"
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("service.jobs")
+
+
+def run_worker(settings: Settings, catalogue: Catalogue) -> NoReturn:
+    """Works on slides until SIGTERM or SIGINT, then ends the process.
+
+    Raises:
+        DataDirectoryBusyError: another worker has this data directory.
+    """
+    data_dir = DataDir(settings.data_dir)
+    data_dir.create()
+    lock = data_dir.lock("worker")
+    write_pid(data_dir.worker_pid)
+    engine = open_database(results_url(data_dir.results_db))
+    migrate(engine)
+    slides, workers = Slides(engine), Workers(engine)
+    current: set[str] = set()
+    job = SlideJob(
+        run_step=lambda name, step: DBOS.run_step({"name": name}, step),
+        slides=slides,
+        blobs=open_local_blobs(data_dir.blobs),
+        slides_dir=data_dir.slides,
+        detectors=LoadedDetectors(catalogue),
+        settings=settings,
+        on_start=current.add,
+        on_end=current.discard,
+    )
+    launch(job, settings, data_dir)
+    log.info("worker ready", pid=os.getpid())
+    beat_until_told_to_stop(workers, settings.worker_id)
+    for slide_id in current:
+        slides.forgive_start(slide_id)
+    workers.leave(settings.worker_id)
+    data_dir.worker_pid.unlink(missing_ok=True)
+    log.info("worker stopped", interrupted=len(current))
+    lock.release()
+    end_process()
+
+
+def launch(job: SlideJob, settings: Settings, data_dir: DataDir) -> None:
+    """Starts DBOS in the background: first the slides interrupted last time, then the queue."""
+    DBOS(config=worker_config(data_dir.jobs_db, settings.worker_id, settings.log_level))
+
+    # How often a slide may be begun is decided in the job, which knows whether it got further.
+    @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)
+    def analyse(slide_id: str, run: int) -> None:
+        job.run(slide_id, run)
+
+    DBOS.launch()
+    DBOS.register_queue(
+        QUEUE,
+        worker_concurrency=1,
+        polling_interval_sec=POLL_INTERVAL_S,
+        on_conflict="always_update",
+    )
+
+
+def beat_until_told_to_stop(workers: Workers, worker_id: str) -> None:
+    """Gives signs of life; returns after SIGTERM or SIGINT."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    while not stop.is_set():
+        try:
+            workers.beat(worker_id, os.getpid())
+        except SQLAlchemyError:
+            log.warning("sign of life not written", exc_info=True)
+        stop.wait(HEARTBEAT_S)
+
+
+def write_pid(path: Path) -> None:
+    """Writes this process's id, whole or not at all."""
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.write_text(f"{os.getpid()}\n", encoding="ascii")
+    draft.replace(path)
+
+
+def end_process(status: int = 0) -> NoReturn:
+    """Ends at once, whatever threads are at: they would hold up a shutdown, and may be cut off."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def tie_to_parent() -> None:
+    """Makes sure that this process does not outlive the server, however that ends.
+
+    The server holds the other end of standard input, which the system closes with it. On Linux the
+    kernel is asked for the same, which works even if this process hangs in native code.
+    """
+    if sys.platform == "linux":
+        set_parent_death_signal: Callable[[int, int], int] = ctypes.CDLL(None).prctl
+        set_parent_death_signal(1, signal.SIGKILL)
+
+    def wait_for_end() -> None:
+        while os.read(0, 1):
+            pass
+        end_process(1)
+
+    threading.Thread(target=wait_for_end, name="parent-watch", daemon=True).start()
+
+
+def main() -> None:
+    """Entry point of the worker that a server starts; its settings come in the environment."""
+    if TIED_TO_PARENT in sys.argv:
+        tie_to_parent()
+    settings = read_settings()
+    configure_logs(settings.log_level, "worker")
+    run_worker(settings, BundleCatalogue(settings.detectors_dir, settings.engine, settings.device))
+
+
+if __name__ == "__main__":
+    main()
