@@ -3,14 +3,13 @@
 Addresses hold file names and accession numbers, which may name a patient.
 """
 
+import logging
 import time
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.metrics import Metrics
-
-QUIET_ROUTES = ("/healthz", "/readyz", "/metrics", "/v1/healthz", "/v1/readyz", "/v1/metrics")
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("service.api")
 
@@ -44,13 +43,16 @@ class RequestLog:
         route = str(getattr(scope.get("route"), "path", "unknown"))
         method = scope["method"] if route != "unknown" else "unknown"
         self._metrics.requests.labels(method, route, str(status)).observe(duration_s)
-        if route not in QUIET_ROUTES:
-            slide = scope.get("path_params", {}).get("slide_id")
-            log.info(
-                "request",
-                method=method,
-                route=route,
-                status=status,
-                duration_s=round(duration_s, 4),
-                slide=slide,
-            )
+        # Clients ask how a slide stands many times a second; that it went well is no news.
+        is_news = method != "GET" or status >= 400
+        # An id that is not known could be anything that someone typed.
+        is_known = status < 400 and "slide_id" in scope.get("path_params", {})
+        log.log(
+            logging.INFO if is_news else logging.DEBUG,
+            "request",
+            method=method,
+            route=route,
+            status=status,
+            duration_s=round(duration_s, 4),
+            slide=scope["path_params"]["slide_id"] if is_known else None,
+        )

@@ -1,0 +1,79 @@
+"""Health, metrics, detectors, and the page that describes it all."""
+
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.service.running_server import RunningServer
+
+
+@pytest.mark.parametrize("prefix", ["", "/v1"])
+def test_server_is_alive_and_ready(server: RunningServer, prefix: str) -> None:
+    assert server.client.get(f"{prefix}/healthz").json() == {"status": "ok"}
+    ready = server.client.get(f"{prefix}/readyz")
+    assert ready.status_code == 200
+    assert ready.json() == {"ready": True, "database": True, "worker": True, "disk_space": True}
+
+
+def test_detectors_are_listed(server: RunningServer) -> None:
+    (detector,) = server.client.get("/v1/detectors").json()["detectors"]
+    assert detector["name"] == "fake"
+    assert detector["classes"][0]["name"] == "NILM"
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/v1/metrics"])
+def test_metrics_say_what_was_done(server: RunningServer, done: dict[str, Any], path: str) -> None:
+    text = server.client.get(path).text
+    samples = [
+        sample for family in text_string_to_metric_families(text) for sample in family.samples
+    ]
+    assert all(sample.name.startswith("cytolibra_") for sample in samples)
+    assert done["id"] not in text
+    values = {
+        sample.name: sample.value
+        for sample in samples
+        if sample.labels.get("outcome", "done") == "done"
+    }
+    assert values["cytolibra_cells_total"] >= 100
+    assert values["cytolibra_tiles_total"] >= done["tiles_total"]
+    assert values["cytolibra_analysis_duration_seconds_count"] >= 1
+    assert values["cytolibra_workers"] == 1
+
+
+def operations(schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{method} {path}", operation)
+        for path, methods in schema["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def test_every_call_is_described_with_an_example(server: RunningServer) -> None:
+    schema = server.client.get("/openapi.json").json()
+    assert "not a diagnosis" in schema["info"]["description"]
+    found = operations(schema)
+    assert len(found) >= 12
+    models = schema["components"]["schemas"]
+    for name, operation in found:
+        assert operation["summary"], name
+        assert operation["description"], name
+        assert operation["tags"], name
+        for status, answer in operation["responses"].items():
+            assert status == "204" or has_example(answer, models), (name, status)
+
+
+def has_example(answer: dict[str, Any], models: dict[str, Any]) -> bool:
+    for kind, content in answer.get("content", {}).items():
+        if kind == "image/jpeg" or "example" in content or content.get("examples"):
+            return True
+        reference = content.get("schema", {}).get("$ref", "").rsplit("/")[-1]
+        if models.get(reference, {}).get("examples"):
+            return True
+    return False
+
+
+def test_page_is_there(server: RunningServer) -> None:
+    answer: httpx.Response = server.client.get("/", follow_redirects=True)
+    assert "swagger" in answer.text.lower()
