@@ -4,7 +4,7 @@ Owns the types and the `Detector` protocol; the engines that fulfil it live in `
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,7 +110,7 @@ class Detections:
     def __len__(self) -> int:
         return len(self.score)
 
-    def take(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> "Detections":
+    def take(self, index: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> "Detections":
         """Those at `index`, (K,) int64 or (N,) bool, in that order."""
         return Detections(
             self.bbox_xyxy[index], self.score[index], self.label[index], self.tile_index[index]

@@ -1,1 +1,123 @@
-"""The way of a slide, every step on one screen: see `analyse_slide`."""
+"""The way of a slide, every step on one screen: see `analyse_slide`.
+
+Knows nothing of HTTP, databases or jobs: they call it, with `run_group` and `on_progress`.
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from service.errors import TooMuchUnreadableError
+from service.pipeline.groups import cut_groups, find_cells, join_detections
+from service.pipeline.merge import merge_detections
+from service.pipeline.report import build_report
+from service.pipeline.slide import open_slide
+from service.pipeline.tiles import plan_tiles
+from service.pipeline.tissue import find_tissue
+from service.pipeline.types import (
+    Analysis,
+    Detector,
+    GroupResult,
+    OnProgress,
+    Options,
+    Progress,
+    RunGroup,
+    no_detections,
+)
+
+__all__ = ["analyse_slide", "call_directly", "ignore"]
+
+
+def call_directly(index: int, find: Callable[[], GroupResult]) -> GroupResult:
+    """Runs a group without keeping its result anywhere."""
+    return find()
+
+
+def ignore(progress: Progress) -> None:
+    """Tells nobody."""
+
+
+def analyse_slide(
+    path: Path,
+    detector: Detector,
+    options: Options | None = None,
+    run_group: RunGroup = call_directly,
+    on_progress: OnProgress = ignore,
+) -> Analysis:
+    """A slide's cells, counts, score and category.
+
+    Args:
+        path: of the slide.
+        detector: to run; it says which tiles it wants.
+        options: how to read and merge.
+        run_group: runs one group of tiles, or gives back what an earlier run of it gave.
+        on_progress: told after every batch; may raise AnalysisCancelledError to stop.
+
+    Raises:
+        NotASlideError, SlideUnreadableError, MppMissingError: see `service/pipeline/slide.py`.
+        TooMuchUnreadableError: more of the tiles are damaged than the options allow.
+    """
+    options = options or Options()
+    clock = _Clock()
+    with open_slide(path, options.mpp) as slide:
+        mask = find_tissue(slide)
+        plan = plan_tiles(slide.info, mask, detector.info.input)
+        clock.lap("plan")
+        progress = _Counter(len(plan.tiles), on_progress)
+        groups = []
+        for index, tiles in enumerate(cut_groups(plan, options.group_size)):
+            find = partial(find_cells, slide, detector, plan, tiles, options, progress.add)
+            groups.append(run_group(index, find))
+            progress.reach((index + 1) * options.group_size)
+        clock.lap("detect")
+    unreadable = [tile for group in groups for tile in group.unreadable_tiles]
+    _check_readable(len(unreadable), len(plan.tiles), options.max_unreadable_fraction)
+    found = join_detections([no_detections(), *(group.detections for group in groups)])
+    merge_iou = detector.info.merge_iou if options.merge_iou is None else options.merge_iou
+    detections = merge_detections(found, merge_iou)
+    clock.lap("merge")
+    report = build_report(
+        slide.info, mask, plan, unreadable, detections, detector.info, options, clock.times_s
+    )
+    return Analysis(report, detections, detector.info.classes, slide.info)
+
+
+class _Clock:
+    """Seconds by step."""
+
+    def __init__(self) -> None:
+        self.times_s: dict[str, float] = {}
+        self._since_s = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now_s = time.monotonic()
+        self.times_s[name] = now_s - self._since_s
+        self._since_s = now_s
+
+
+class _Counter:
+    """Tiles done; a group that is given back counts at once."""
+
+    def __init__(self, total: int, tell: OnProgress) -> None:
+        self._done, self._total, self._tell = 0, total, tell
+        self._tell(Progress(0, total))
+
+    def add(self, num_tiles: int) -> None:
+        self._done += num_tiles
+        self._tell(Progress(self._done, self._total))
+
+    def reach(self, num_tiles: int) -> None:
+        reached = min(num_tiles, self._total)
+        if reached > self._done:
+            self._done = reached
+            self._tell(Progress(self._done, self._total))
+
+
+def _check_readable(num_unreadable: int, num_tiles: int, limit: float) -> None:
+    if num_unreadable > limit * num_tiles:
+        raise TooMuchUnreadableError(
+            f"{num_unreadable} of {num_tiles} tiles cannot be read, more than the limit of "
+            f"{limit:.0%}: the slide is damaged, scan or upload it again (or raise "
+            "max_unreadable_fraction)"
+        )
