@@ -182,7 +182,7 @@ def load_detector(
         UnknownDetectorError: there is none of this name.
         BundleError: the bundle is broken, not allowed, or its weights do not fit.
     """
-    from models.engines import make_detector
+    from models.engines.choice import make_detector
 
     folder = find_bundle(name_or_path, extra_dir)
     model = read_model(folder)

@@ -8,7 +8,7 @@ from torch import nn
 from models.bundle import BundleModel
 from models.config import TrainConfig
 from models.data.coco import FieldSet
-from models.engines import make_detector
+from models.engines.choice import make_detector
 from models.evaluate import Evaluation, detect_fields, evaluate
 from models.metrics import FieldResult
 from models.thresholds import choose_thresholds
