@@ -35,6 +35,7 @@ class TrainSection(_Section):
     repeat_threshold: Fraction
     phantom_fraction: float = Field(ge=0, lt=1)
     phantom_fields: int = Field(ge=0)
+    histology_fields: int = Field(ge=0)
     seed: int = Field(ge=0)
 
 

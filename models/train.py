@@ -19,7 +19,7 @@ from models.evaluate import Evaluation
 from models.training.epochs import Epochs
 from models.training.export import export_bundle
 from models.training.loop import TrainState, run_epochs
-from models.training.phantom_fields import draw_phantom_fields
+from models.training.phantom_fields import draw_histology_fields, draw_phantom_fields
 from models.training.progress import OnTrainProgress
 from models.training.validation import detect_held_out, measure
 
@@ -151,7 +151,7 @@ def draw_phantoms(config: TrainConfig, fields: FieldSet) -> list[Sample]:
         return []
     return draw_phantom_fields(
         config.train.phantom_fields, config.input.mpp, fields.classes, config.train.seed
-    )
+    ) + draw_histology_fields(config.train.histology_fields, config.input.mpp, config.train.seed)
 
 
 def claim_run_dir(run_dir: Path, config: TrainConfig, fields: FieldSet) -> None:
@@ -162,7 +162,8 @@ def claim_run_dir(run_dir: Path, config: TrainConfig, fields: FieldSet) -> None:
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     run = {
-        "config": config.model_dump(mode="json"),
+        # Thresholds and score do not change what is learned: the same run is exported anew.
+        "config": config.model_dump(mode="json", exclude={"postprocess", "slide_score"}),
         "num_fields": len(fields.fields),
         "num_cells": fields.num_cells,
         "classes": [one.name for one in fields.classes],

@@ -5,6 +5,7 @@ import numpy as np
 from models.classes import BETHESDA, CellClass
 from models.data.resample import Sample
 from models.phantom import draw_field
+from models.phantom.histology import draw_histology
 
 FIELD_SIZE_PX = (640, 512)
 
@@ -33,3 +34,12 @@ def draw_phantom_fields(
         )
         fields.append(Sample(pixels, bbox, label))
     return fields
+
+
+def draw_histology_fields(num_fields: int, mpp: float, seed: int) -> list[Sample]:
+    """Drawn sections of tissue at `mpp`, without any cell to report."""
+    no_bbox, no_label = np.zeros((0, 4), np.float32), np.zeros(0, np.int16)
+    return [
+        Sample(draw_histology(seed * 100_000 + index, *FIELD_SIZE_PX, mpp), no_bbox, no_label)
+        for index in range(num_fields)
+    ]
