@@ -1,7 +1,7 @@
 """Fields that hold no cytology at all: sections of tissue, stained with haematoxylin and eosin.
 
-Trained on beside real fields, they teach a detector that a nucleus in a tissue section is no cell to
-report, so that a slide of another kind sent by mistake does not come back as carcinoma.
+Trained on beside real fields, they teach a detector that a nucleus in a tissue section is no cell
+to report, so that a slide of another kind sent by mistake does not come back as carcinoma.
 """
 
 import cv2

@@ -8,10 +8,13 @@ import sys
 import typer
 
 from models.errors import CytolibraError
+from service.cli.analyse import analyse
 from service.cli.detectors import detectors
 from service.cli.evaluate import evaluate
 from service.cli.phantom import phantom
+from service.cli.serve import serve
 from service.cli.train import train
+from service.cli.work import work
 
 app = typer.Typer(
     name="cytolibra",
@@ -21,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (phantom, train, evaluate, detectors):
+for command in (analyse, serve, work, phantom, train, evaluate, detectors):
     app.command()(command)
 
 

@@ -1,0 +1,25 @@
+"""Newline-delimited GeoJSON: one Feature a line, for scripts that read as they go.
+
+QuPath does not read it.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import orjson
+
+from service.exports.frame import Frame
+from service.exports.geojson import make_features
+from service.pipeline.types import Detections
+
+MEDIA_TYPE = "application/x-ndjson"
+
+
+def write_ndjson(chunks: Iterable[Detections], frame: Frame) -> Iterator[bytes]:
+    """The Features of `write_geojson`, one a line."""
+    for chunk in chunks:
+        lines = (
+            orjson.dumps(feature, option=orjson.OPT_APPEND_NEWLINE)
+            for feature in make_features(chunk, frame)
+        )
+        if text := b"".join(lines):
+            yield text
