@@ -11,7 +11,7 @@ import structlog
 from structlog.typing import Processor
 
 #: Libraries that speak of requests or steps at a level of detail that nobody reads.
-QUIET = ("uvicorn.access", "httpx", "httpcore", "alembic")
+QUIET = ("uvicorn", "httpx", "httpcore", "alembic", "dbos")
 
 
 def configure_logs(level: str, process: str) -> None:

@@ -25,6 +25,7 @@ class Settings(BaseSettings):
         min_free_bytes: left free on the disk; an upload that would eat into it gets 507.
         max_queue_length: slides waiting; beyond that uploads get 503.
         detectors_dir: further detector bundles, one folder each, beside those shipped.
+        with_worker: whether the server keeps a worker beside it.
         engine, device: how detectors run.
         batch_size: tiles per call of the detector.
         group_size: tiles per durable step; what a killed worker may have to do again.
@@ -46,6 +47,7 @@ class Settings(BaseSettings):
     min_free_bytes: int = Field(default=GIB // 4, ge=0)
     max_queue_length: int = Field(default=1000, gt=0)
     detectors_dir: Path | None = None
+    with_worker: bool = True
     engine: Literal["auto", "torch", "openvino"] = "auto"
     device: str = "auto"
     batch_size: int = Field(default=8, gt=0)

@@ -6,7 +6,7 @@ Owns the order in which things are opened and closed; `service/cli/serve.py` cal
 import signal
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 
 import structlog
@@ -19,9 +19,9 @@ from service.errors import PortInUseError
 from service.jobs.client import JobQueue
 from service.jobs.detectors import Catalogue
 from service.jobs.durable import prepare_jobs_database
-from service.jobs.keeper import WORKER_COMMAND, WorkerKeeper
+from service.jobs.keeper import WORKER_COMMAND, kept_worker
 from service.settings import Settings
-from service.storage.blobs import open_local_blobs
+from service.storage.blobs import SLIDES_PREFIX, open_local_blobs, slide_prefix
 from service.storage.data_dir import DataDir
 from service.storage.database import migrate, open_database, results_url
 from service.storage.idempotency import IdempotencyKeys
@@ -50,14 +50,10 @@ def run_server(
     try:
         with open_context(settings, catalogue) as context:
             sweep(context)
-            keeper = WorkerKeeper(settings, worker_command)
-            keeper.start()
-            try:
+            with kept_worker(settings, worker_command) if settings.with_worker else nullcontext():
                 host, port = listener.getsockname()[:2]
                 log.info("listening", url=f"http://{host}:{port}")
                 serve(context, listener)
-            finally:
-                keeper.stop()
     finally:
         listener.close()
         lock.release()
@@ -118,6 +114,8 @@ def sweep(context: Context) -> None:
     for file in context.data_dir.slides.iterdir():
         if file.name not in kept:
             file.unlink()
+    for slide_id in context.blobs.folders(SLIDES_PREFIX) - context.slides.ids():
+        context.blobs.delete_all(slide_prefix(slide_id))
     context.keys.forget_stale()
     context.jobs.put_all_waiting(context.slides)
 

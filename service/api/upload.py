@@ -90,7 +90,7 @@ async def receiving(
     path = folder / f"{uuid4()}.part"
     try:
         with path.open("xb") as file:
-            written = HashedFile(file, limits.max_bytes)
+            written = HashedFile(file, limits)
             sink = _sink(request, written)
             await _pump(request, sink)
             name = await run_in_threadpool(sink.finish)
@@ -101,7 +101,7 @@ async def receiving(
         yield Upload(path, written.sha256, written.size_bytes, clean_name(name or filename))
     except OSError as error:
         if error.errno in FULL:
-            raise NoSpaceError("the disk is full; free some space and try again") from error
+            raise disk_full() from error
         raise
     finally:
         path.unlink(missing_ok=True)
@@ -133,6 +133,11 @@ def too_large(max_bytes: int) -> SlideTooLargeError:
     )
 
 
+def disk_full() -> NoSpaceError:
+    """The error of an upload for which there is no room."""
+    return NoSpaceError("the disk is full; free some space and send the slide again")
+
+
 def clean_name(name: str | None) -> str | None:
     """A file name without folders and control characters, at most 255 long, or None."""
     if name is None:
@@ -144,9 +149,9 @@ def clean_name(name: str | None) -> str | None:
 class HashedFile:
     """Writes to a file, hashing and counting."""
 
-    def __init__(self, file: BinaryIO, max_bytes: int) -> None:
+    def __init__(self, file: BinaryIO, limits: UploadLimits) -> None:
         self._file = file
-        self._max_bytes = max_bytes
+        self._limits = limits
         self._hash = hashlib.sha256()
         self.size_bytes = 0
 
@@ -160,10 +165,14 @@ class HashedFile:
 
         Raises:
             SlideTooLargeError: that would be more than allowed.
+            NoSpaceError: the disk is as full as it may become.
         """
         self.size_bytes += len(data)
-        if self.size_bytes > self._max_bytes:
-            raise too_large(self._max_bytes)
+        if self.size_bytes > self._limits.max_bytes:
+            raise too_large(self._limits.max_bytes)
+        disk = os.statvfs(self._file.fileno())
+        if disk.f_bavail * disk.f_frsize < self._limits.min_free_bytes + len(data):
+            raise disk_full()
         self._hash.update(data)
         self._file.write(data)
 

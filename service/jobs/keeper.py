@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import structlog
 
@@ -23,6 +24,17 @@ WORKER_COMMAND = (sys.executable, "-m", "service.jobs.worker", TIED_TO_PARENT)
 log: structlog.stdlib.BoundLogger = structlog.get_logger("service.jobs")
 
 
+@contextmanager
+def kept_worker(settings: Settings, command: Sequence[str] = WORKER_COMMAND) -> Iterator[None]:
+    """A worker beside whatever is done in this context."""
+    keeper = WorkerKeeper(settings, command)
+    keeper.start()
+    try:
+        yield
+    finally:
+        keeper.stop()
+
+
 class WorkerKeeper:
     """A worker that is started again whenever it ends.
 
@@ -31,7 +43,7 @@ class WorkerKeeper:
         command: that runs the worker; it ends when its standard input does.
     """
 
-    def __init__(self, settings: Settings, command: Sequence[str] = WORKER_COMMAND) -> None:
+    def __init__(self, settings: Settings, command: Sequence[str]) -> None:
         self._settings = settings
         self._command = command
         self._stopping = threading.Event()
@@ -61,7 +73,10 @@ class WorkerKeeper:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         environment = os.environ | self._settings.as_environment()
-        return subprocess.Popen(self._command, stdin=subprocess.PIPE, env=environment)
+        # A process group of its own: Ctrl-C reaches the server alone, which ends the worker.
+        return subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, env=environment, process_group=0
+        )
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         process.terminate()

@@ -18,7 +18,13 @@ from dbos import DBOS
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.jobs.detectors import BundleCatalogue, Catalogue, LoadedDetectors
-from service.jobs.durable import POLL_INTERVAL_S, QUEUE, WORKFLOW, worker_config
+from service.jobs.durable import (
+    POLL_INTERVAL_S,
+    QUEUE,
+    WORKFLOW,
+    prepare_jobs_database,
+    worker_config,
+)
 from service.jobs.workflow import SlideJob
 from service.logs import configure_logs
 from service.settings import Settings, read_settings
@@ -47,6 +53,7 @@ def run_worker(settings: Settings, catalogue: Catalogue) -> NoReturn:
     write_pid(data_dir.worker_pid)
     engine = open_database(results_url(data_dir.results_db))
     migrate(engine)
+    prepare_jobs_database(data_dir.jobs_db)
     slides, workers = Slides(engine), Workers(engine)
     current: set[str] = set()
     job = SlideJob(

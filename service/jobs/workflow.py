@@ -214,7 +214,9 @@ def _reason(error: Exception) -> CytolibraError:
     """The error to show the user."""
     if isinstance(error, CytolibraError):
         return error
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    # The object store and SQLite have errors of their own for this, in the system's words.
+    is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if is_full or "No space left" in str(error) or "disk is full" in str(error):
         return NoSpaceError("the disk is full; free some space and upload the slide again")
     return InternalError("the analysis failed unexpectedly; the server's log says why")
 

@@ -13,6 +13,8 @@ from obstore.store import LocalStore, ObjectStore
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
+SLIDES_PREFIX = "slides"
+
 
 class Blobs:
     """Named bytes, each written whole or not at all."""
@@ -39,6 +41,11 @@ class Blobs:
             FileNotFoundError: there are none.
         """
         return io.BufferedReader(BlobReader(obstore.open_reader(self._store, key)))
+
+    def folders(self, prefix: str) -> set[str]:
+        """Names of the folders within the folder `prefix`."""
+        found = obstore.list_with_delimiter(self._store, prefix)["common_prefixes"]
+        return {path.rsplit("/", 1)[-1] for path in found}
 
     def delete_all(self, prefix: str) -> None:
         """Removes everything whose key begins with the folder `prefix`; nothing there is fine."""
@@ -84,7 +91,7 @@ def open_local_blobs(folder: Path) -> Blobs:
 
 def slide_prefix(slide_id: str) -> str:
     """Folder of everything that belongs to one slide."""
-    return f"slides/{slide_id}"
+    return f"{SLIDES_PREFIX}/{slide_id}"
 
 
 def groups_prefix(slide_id: str, run: int | None = None) -> str:

@@ -133,6 +133,11 @@ class Slides:
         with self._sessions() as session:
             return session.scalars(query).all()
 
+    def ids(self) -> set[str]:
+        """Of all slides."""
+        with self._sessions() as session:
+            return set(session.scalars(select(Slide.id)))
+
     def stored_names(self) -> set[str]:
         """Names of all files that belong to a slide."""
         with self._sessions() as session:

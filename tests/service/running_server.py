@@ -18,6 +18,7 @@ import httpx
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 40.0
 POLL_S = 0.05
+COMMAND = (sys.executable, "-m", "tests.service.fake_server", "server")
 
 T = TypeVar("T")
 
@@ -28,6 +29,7 @@ class RunningServer:
     def __init__(self, folder: Path, **environment: str) -> None:
         self.data = folder / "data"
         self.log = folder / "server.log"
+        self.process: subprocess.Popen[bytes] | None = None
         self._environment = os.environ | {
             "CYTOLIBRA_DATA_DIR": str(self.data),
             "CYTOLIBRA_PORT": "0",
@@ -37,13 +39,22 @@ class RunningServer:
             **environment,
         }
 
+    def run_to_end(self) -> subprocess.CompletedProcess[str]:
+        """Runs a server that is expected to refuse to start."""
+        return subprocess.run(
+            COMMAND, cwd=ROOT, env=self._environment, capture_output=True, text=True, timeout=20
+        )
+
+    def is_running(self) -> bool:
+        """Whether its process lives."""
+        return self.process is not None and self.process.poll() is None
+
     def start(self) -> "RunningServer":
         """Starts it and waits until it is ready."""
-        command = [sys.executable, "-m", "tests.service.fake_server", "server"]
         self._seen = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env=self._environment, stdout=log, stderr=log
+                COMMAND, cwd=ROOT, env=self._environment, stdout=log, stderr=log
             )
         url = wait_for(self._url, START_TIMEOUT_S)
         self.client = httpx.Client(base_url=url, timeout=20.0)

@@ -116,6 +116,7 @@ def get_thumbnail(context: Here, slide: ThisSlide) -> Response:
         picture = context.blobs.get(key)
     except FileNotFoundError:
         picture = draw_thumbnail(context.data_dir.slides / slide.stored_name, slide.mpp)
+        context.blobs.put(key, picture)
     return Response(picture, media_type="image/jpeg")
 
 

@@ -1,5 +1,6 @@
 """Slides over a real socket: sent, recognised, listed, deleted."""
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,8 @@ def test_events_end_with_the_slide(server: RunningServer, tmp_path: Path) -> Non
         assert answer.headers["content-type"].startswith("text/event-stream")
         text = "".join(answer.iter_text())
     assert text.count("event: status") >= 2
-    assert '"status":"done"' in text.replace(" ", "").splitlines()[-1] or "done" in text
+    last = [line for line in text.splitlines() if line.startswith("data: ")][-1]
+    assert json.loads(last.removeprefix("data: "))["status"] == "done"
     assert server.client.get("/v1/slides/nowhere/events").status_code == 404
 
 
