@@ -4,7 +4,6 @@ mmengine's registry would build any importable path, and some keys make it fetch
 every `type` must stand on the list here, and those keys are refused.
 """
 
-import logging
 import warnings
 from collections.abc import Iterator
 from functools import cache
@@ -91,9 +90,10 @@ def _walk(value: Any, place: str) -> Iterator[tuple[str, str, Any]]:
 def _load_mmdet() -> tuple[Any, Any]:
     """mmdet's registry of models and mmengine's config type, with our own modules registered."""
     supply_missing_extension()
-    # mmdet and what it imports warn about their own use of deprecated names, and one mmcv op logs
-    # that it is not compiled; nothing of that is of use to whoever runs us.
-    logging.getLogger("mmengine").setLevel(logging.ERROR)
+    # mmdet and what it imports warn about their own use of deprecated names, one mmcv op logs that
+    # it is not compiled, and mmengine logs every weight that it sets: of no use to whoever runs us.
+    import_module("mmengine.logging").MMLogger.get_instance("mmengine", log_level="ERROR")
+    warnings.filterwarnings("ignore", message="torch.meshgrid: in an upcoming release")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import_module("mmdet.models")

@@ -104,12 +104,12 @@ def _write_results(slide: Path, mpp: float | None, analysis: "Analysis", output:
             for name in (REPORT, ANNOTATIONS, OVERLAY):
                 os.replace(Path(folder) / name, output / name)
     except OSError as error:
-        if not existed:
-            with contextlib.suppress(OSError):
-                output.rmdir()
         raise NoSpaceError(
             f"the results cannot be written to {output}: {error.strerror or error}"
         ) from error
+    finally:
+        if not existed and output.is_dir() and not any(output.iterdir()):
+            output.rmdir()
 
 
 def _write_into(folder: Path, slide: Path, mpp: float | None, analysis: "Analysis") -> None:

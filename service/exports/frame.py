@@ -19,8 +19,8 @@ class Frame:
     Attributes:
         classes: in label order.
         slide: what the slide says of itself.
-        origin: "slide" gives level-0 px; "bounds" subtracts the corner of the scanned area, to which
-            QuPath crops by default, and is the same where the slide states no bounds.
+        origin: "slide" gives level-0 px; "bounds" subtracts the corner of the scanned area, to
+            which QuPath crops by default, and is the same where the slide states no bounds.
         namespace: of the cells' UUIDs, one a slide, so that exporting twice gives the same ids.
         disclaimer: of the report.
     """

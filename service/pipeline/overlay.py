@@ -29,7 +29,7 @@ def draw_overlay(
     Raises:
         SlideUnreadableError: the slide's overview cannot be read.
     """
-    picture = np.ascontiguousarray(slide.thumbnail(max_side_px))
+    picture = np.array(slide.thumbnail(max_side_px))
     scale = picture.shape[1] / slide.info.width
     severity = np.array([one.severity for one in classes])[detections.label]
     for index in np.argsort(severity, kind="stable"):
