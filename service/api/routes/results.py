@@ -1,11 +1,11 @@
 """What was found in a slide: report, annotations, thumbnail."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from service.api.annotations import Format, Wanted, is_gzip_accepted, stream_annotations
+from service.api.annotations import Format, Wanted, compress, is_gzip_accepted, stream_annotations
 from service.api.dependencies import Here, ThisSlide
 from service.api.documentation import media, problems
 from service.api.schemas import EXAMPLE_REPORT
@@ -15,6 +15,7 @@ from service.errors import (
     SlideNotFoundError,
     SlideUnreadableError,
 )
+from service.exports.frame import Origin
 from service.jobs.workflow import draw_thumbnail
 from service.storage import blobs as keys
 from service.storage.tables import Slide, Status
@@ -77,9 +78,8 @@ def get_annotations(
         ),
     ] = None,
     origin: Annotated[
-        str,
+        Origin,
         Query(
-            pattern="^(slide|bounds)$",
             description="`slide`: level-0 px. `bounds`: minus the corner of the scanned area, as "
             "QuPath has it by default; the same unless the slide states bounds.",
         ),
@@ -89,15 +89,14 @@ def get_annotations(
     check_done(slide)
     wanted = Wanted(format, tuple(label or ()), min_score, bbox, origin)
     source = context.blobs.open(keys.detections_key(slide.id))
-    compress = is_gzip_accepted(request.headers.get("accept-encoding", ""))
-    headers: dict[str, Any] = {
+    pieces = stream_annotations(source, slide, wanted)
+    headers = {
         "Content-Disposition": f'attachment; filename="{slide.id}.{format.suffix}"',
         "Vary": "Accept-Encoding",
     }
-    if compress:
-        headers["Content-Encoding"] = "gzip"
-    body = stream_annotations(source, slide.id, wanted, compress)
-    return StreamingResponse(body, headers=headers, media_type=format.media_type)
+    if is_gzip_accepted(request.headers.get("accept-encoding", "")):
+        pieces, headers["Content-Encoding"] = compress(pieces), "gzip"
+    return StreamingResponse(pieces, headers=headers, media_type=format.media_type)
 
 
 @router.get(

@@ -1,0 +1,127 @@
+"""A slide's detections as a stream in the format that a request asks for.
+
+Owns the choice of writer and the compression; the formats are `service.exports`. Whatever may be
+wrong with the request is found before the first byte is sent.
+"""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import BinaryIO
+from uuid import NAMESPACE_OID, uuid5
+
+from service.exports import coco, csv, geojson, ndjson
+from service.exports.filters import read_filters
+from service.exports.frame import Frame, Origin
+from service.pipeline.types import Detections
+from service.storage.detections import DetectionsFile
+from service.storage.tables import Slide
+
+#: Detections of a slide compress tenfold at the cheapest level; higher ones gain little.
+GZIP_LEVEL = 1
+GZIP_WINDOW = 31
+
+
+class Format(StrEnum):
+    """A format of annotations."""
+
+    GEOJSON = "geojson"
+    NDJSON = "ndjson"
+    COCO = "coco"
+    CSV = "csv"
+
+    @property
+    def media_type(self) -> str:
+        """For Content-Type."""
+        return MEDIA_TYPES[self]
+
+    @property
+    def suffix(self) -> str:
+        """Of a file in this format."""
+        return "coco.json" if self is Format.COCO else self.value
+
+
+MEDIA_TYPES = {
+    Format.GEOJSON: geojson.MEDIA_TYPE,
+    Format.NDJSON: ndjson.MEDIA_TYPE,
+    Format.COCO: coco.MEDIA_TYPE,
+    Format.CSV: csv.MEDIA_TYPE,
+}
+WRITERS = {
+    Format.GEOJSON: geojson.write_geojson,
+    Format.NDJSON: ndjson.write_ndjson,
+    Format.COCO: coco.write_coco,
+    Format.CSV: csv.write_csv,
+}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a request asks for.
+
+    Attributes:
+        label: class names, repeated or separated by commas; none asks for all.
+        min_score: in [0, 1].
+        bbox: "x1,y1,x2,y2", level-0 px.
+        origin: of the coordinates.
+    """
+
+    format: Format
+    label: tuple[str, ...]
+    min_score: float | None
+    bbox: str | None
+    origin: Origin
+
+
+def stream_annotations(source: BinaryIO, slide: Slide, wanted: Wanted) -> Iterator[bytes]:
+    """The detections that are wanted, piece by piece.
+
+    Args:
+        source: the slide's detections file; closed when the stream ends.
+
+    Raises:
+        InvalidRequestError: a filter is wrong; at once, not on the first piece.
+    """
+    file = DetectionsFile(source)
+    facts = file.facts
+    try:
+        filters = read_filters(wanted.label, wanted.min_score, wanted.bbox, facts.classes)
+    except BaseException:
+        source.close()
+        raise
+    frame = Frame(
+        classes=facts.classes,
+        slide=facts.slide,
+        origin=wanted.origin,
+        # The same file and detector give the same ids, whenever and wherever it is analysed.
+        namespace=uuid5(NAMESPACE_OID, f"{slide.sha256}/{slide.detector_digest}"),
+        disclaimer=str((slide.report or {}).get("disclaimer", "")),
+    )
+    return _stream(source, filters.keep(file.chunks()), frame, wanted.format)
+
+
+def compress(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same, gzipped."""
+    gzip = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
+    for piece in pieces:
+        if packed := gzip.compress(piece):
+            yield packed
+    yield gzip.flush()
+
+
+def is_gzip_accepted(accept_encoding: str) -> bool:
+    """Whether a request with this Accept-Encoding takes gzip."""
+    for item in accept_encoding.lower().split(","):
+        name, _, weight = item.partition(";")
+        if name.strip() in ("gzip", "*"):
+            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
+
+
+def _stream(
+    source: BinaryIO, chunks: Iterator[Detections], frame: Frame, format: Format
+) -> Iterator[bytes]:
+    with closing(source):
+        yield from WRITERS[format](chunks, frame)
