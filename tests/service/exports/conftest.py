@@ -1,0 +1,30 @@
+"""Detections on a slide with bounds."""
+
+import uuid
+
+import numpy as np
+import pytest
+
+from models.classes import BETHESDA
+from service.exports.frame import Frame, Origin
+from service.pipeline.types import Detections, SlideInfo
+
+SLIDE = SlideInfo("x", 5000, 4000, (1.0,), 0.25, "slide", (100, 50, 4000, 3000), (255, 255, 255))
+
+
+def frame(origin: Origin = "slide") -> Frame:
+    return Frame(BETHESDA, SLIDE, origin, uuid.UUID(int=7), "not a diagnosis")
+
+
+@pytest.fixture
+def chunks() -> list[Detections]:
+    def chunk(first: int, count: int) -> Detections:
+        low = np.arange(first, first + count, dtype=np.float32)[:, None] * 10 + 200
+        return Detections(
+            np.hstack([low, low, low + 80, low + 81.5]).astype(np.float32),
+            np.linspace(0.2, 0.9, count).astype(np.float32),
+            (np.arange(count) % 6).astype(np.int16),
+            np.zeros(count, np.int32),
+        )
+
+    return [chunk(0, 7), chunk(0, 0), chunk(7, 5)]

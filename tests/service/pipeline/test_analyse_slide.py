@@ -1,0 +1,128 @@
+"""A slide from end to end: the same cells for every tile plan, damage reported, stops when told."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.phantom import PhantomSpec, draw_phantom, read_truth
+from service.errors import AnalysisCancelledError, TooMuchUnreadableError
+from service.pipeline import analyse_slide
+from service.pipeline.types import Detections, GroupResult, InputSpec, Options, Progress
+from tests.fake_detector import FakeDetector
+from tests.service.pipeline.conftest import MakeSlide, damage_tiles
+
+PLANS = [
+    InputSpec(0.5, 256, 64),
+    InputSpec(0.49, 512, 96),
+    InputSpec(0.25, 512, 120),
+    InputSpec(1.0, 128, 32),
+]
+
+
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FakeDetector]:
+    path = tmp_path_factory.mktemp("slide") / "phantom.svs"
+    spec = PhantomSpec(8, 3000, 2500, 120, {"NILM": 0.8, "LSIL": 0.1, "HSIL": 0.1})
+    bbox, label = read_truth(draw_phantom(path, spec))
+    score = np.random.default_rng(1).uniform(0.3, 1.0, len(label)).astype(np.float32)
+    return path, FakeDetector(bbox, label, score, merge_iou=0.9)
+
+
+def with_plan(fake: FakeDetector, spec: InputSpec) -> FakeDetector:
+    cells = fake.cells
+    return FakeDetector(cells.bbox_xyxy, cells.label, cells.score, spec, fake.info.merge_iou)
+
+
+@pytest.mark.parametrize("spec", PLANS, ids=lambda spec: f"{spec.tile_size_px}px at {spec.mpp}")
+def test_every_tile_plan_finds_every_cell_once(
+    phantom: tuple[Path, FakeDetector], spec: InputSpec
+) -> None:
+    path, fake = phantom
+    found = analyse_slide(path, with_plan(fake, spec)).detections
+    order = np.lexsort((fake.cells.bbox_xyxy[:, 0], -fake.cells.score))
+    np.testing.assert_array_equal(found.bbox_xyxy, fake.cells.bbox_xyxy[order])
+    np.testing.assert_array_equal(found.label, fake.cells.label[order])
+    np.testing.assert_array_equal(found.score, fake.cells.score[order])
+
+
+def test_report_counts_the_truth_and_says_where_it_comes_from(
+    phantom: tuple[Path, FakeDetector],
+) -> None:
+    path, fake = phantom
+    report = analyse_slide(path, fake).report
+    assert report.counts == {
+        "NILM": 96,
+        "ASC-US": 0,
+        "LSIL": 12,
+        "ASC-H": 0,
+        "HSIL": 12,
+        "SCC": 0,
+    }
+    assert report.category == "HSIL"
+    assert report.provenance["detector"]["name"] == "fake"
+    assert report.provenance["slide"]["mpp_source"] == "slide"
+    assert "phantom" not in str(report)
+    assert "not a diagnosis" in report.disclaimer
+
+
+def test_groups_can_be_given_back_instead_of_run(phantom: tuple[Path, FakeDetector]) -> None:
+    path, fake = phantom
+    kept: dict[int, GroupResult] = {}
+    options = Options(group_size=7, batch_size=3)
+
+    def keep(index: int, find: Callable[[], GroupResult]) -> GroupResult:
+        return kept.setdefault(index, find())
+
+    def give_back(index: int, find: Callable[[], GroupResult]) -> GroupResult:
+        return kept[index] if index % 2 else find()
+
+    first = analyse_slide(path, fake, options, keep).detections
+    seen: list[Progress] = []
+    second = analyse_slide(path, fake, options, give_back, seen.append).detections
+    np.testing.assert_array_equal(first.bbox_xyxy, second.bbox_xyxy)
+    done = [progress.tiles_done for progress in seen]
+    assert done == sorted(done)
+    assert done[-1] == seen[-1].tiles_total
+
+
+def test_an_analysis_stops_when_told(phantom: tuple[Path, FakeDetector]) -> None:
+    path, fake = phantom
+
+    def stop(progress: Progress) -> None:
+        if progress.tiles_done > 8:
+            raise AnalysisCancelledError("enough")
+
+    with pytest.raises(AnalysisCancelledError):
+        analyse_slide(path, fake, on_progress=stop)
+
+
+def no_cells() -> FakeDetector:
+    return FakeDetector(
+        np.zeros((0, 4), np.float32), np.zeros(0, np.int16), np.zeros(0, np.float32)
+    )
+
+
+def test_damaged_tiles_are_reported_and_the_rest_analysed(make_slide: MakeSlide) -> None:
+    path = make_slide()
+    damage_tiles(path, 9, 1)
+    report = analyse_slide(path, no_cells(), Options(max_unreadable_fraction=0.9)).report
+    assert report.adequacy.unreadable_area_mm2 > 0
+    assert report.provenance["unreadable"]["num_tiles"] >= 1
+
+
+def test_too_much_damage_is_refused_by_the_stated_limit(make_slide: MakeSlide) -> None:
+    path = make_slide()
+    damage_tiles(path, 0, 40)
+    with pytest.raises(TooMuchUnreadableError, match=r"limit of 10%"):
+        analyse_slide(path, no_cells(), Options(max_unreadable_fraction=0.1))
+
+
+def test_a_slide_of_empty_glass_has_no_cells_and_score_zero(make_slide: MakeSlide) -> None:
+    path = make_slide(np.full((700, 900, 3), 245, np.uint8))
+    analysis = analyse_slide(path, no_cells())
+    assert analysis.report.num_cells == 0
+    assert analysis.report.abnormality_score == 0.0
+    assert analysis.report.category == "no cells seen"
+    assert isinstance(analysis.detections, Detections)

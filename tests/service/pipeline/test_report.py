@@ -1,0 +1,65 @@
+"""The slide score grows with number and grade of abnormal cells; the category needs evidence."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.classes import BETHESDA
+from service.pipeline.report import abnormality_score, name_category
+from tests.fake_detector import SLIDE_SCORE
+
+counts = st.lists(st.integers(0, 5000), min_size=6, max_size=6).map(np.array)
+
+
+@given(counts, st.integers(0, 5), st.integers(0, 5))
+@settings(deadline=None, max_examples=300)
+def test_a_cell_of_a_worse_class_never_lowers_the_score(
+    count: np.ndarray, first: int, second: int
+) -> None:
+    better, worse = sorted((first, second))
+    if count[better] == 0:
+        return
+    moved = count.copy()
+    moved[better] -= 1
+    moved[worse] += 1
+    assert abnormality_score(moved, SLIDE_SCORE) >= abnormality_score(count, SLIDE_SCORE)
+
+
+@given(counts)
+@settings(deadline=None, max_examples=100)
+def test_the_score_is_a_finite_number_from_zero_to_one(count: np.ndarray) -> None:
+    score = abnormality_score(count, SLIDE_SCORE)
+    assert 0 <= score <= 1
+    json.dumps(score, allow_nan=False)
+
+
+def test_more_abnormal_cells_raise_the_score_strictly() -> None:
+    scores = [
+        abnormality_score(np.array([1000 - n, 0, 0, 0, n, 0]), SLIDE_SCORE) for n in (0, 1, 10, 100)
+    ]
+    assert scores == sorted(set(scores))
+
+
+def test_no_cells_score_zero() -> None:
+    assert abnormality_score(np.zeros(6, np.int64), SLIDE_SCORE) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("count", "category"),
+    [
+        ([0, 0, 0, 0, 0, 0], "no cells seen"),
+        ([100, 0, 0, 0, 0, 0], "NILM"),
+        ([100, 1, 0, 0, 0, 0], "NILM"),
+        ([100, 2, 0, 0, 0, 0], "ASC-US"),
+        ([100, 5, 2, 0, 0, 0], "LSIL"),
+        ([100, 5, 2, 0, 1, 1], "HSIL"),
+        ([100, 5, 2, 0, 0, 2], "SCC"),
+        ([100_000, 0, 0, 0, 50, 0], "NILM"),
+        ([100_000, 0, 0, 0, 150, 0], "HSIL"),
+    ],
+)
+def test_the_category_is_the_worst_with_enough_evidence(count: list[int], category: str) -> None:
+    assert name_category(np.array(count), BETHESDA, SLIDE_SCORE) == category
