@@ -63,15 +63,20 @@ class BundleCatalogue:
         """What the detector of that name says of itself."""
         # Names come from requests, and `read_info` would take the path of any folder.
         if Path(name).name != name or Path(name).exists():
-            raise UnknownDetectorError(
-                f"no detector is called {name!r}; GET /v1/detectors lists all"
-            )
-        return read_info(name, self._folder)
+            raise self._unknown(name)
+        try:
+            return read_info(name, self._folder)
+        except UnknownDetectorError as error:
+            raise self._unknown(name) from error
 
     def load(self, name: str) -> Detector:
         """One that is ready to detect."""
         self.find(name)
         return load_detector(name, engine=self._engine, device=self._device, extra_dir=self._folder)
+
+    def _unknown(self, name: str) -> UnknownDetectorError:
+        known = ", ".join(info.name for info in self.infos()) or "none"
+        return UnknownDetectorError(f"no detector is called {name!r}; there are: {known}")
 
 
 class LoadedDetectors:
