@@ -38,7 +38,9 @@ ALLOWED_TYPES = frozenset(
 )
 
 #: Keys that make mmengine or mmdet read files, import modules, or look elsewhere.
-REFUSED_KEYS = frozenset({"custom_imports", "_base_", "_scope_", "_delete_", "checkpoint"})
+REFUSED_KEYS = frozenset(
+    {"custom_imports", "_base_", "_scope_", "_delete_", "checkpoint", "pretrained", "plugins"}
+)
 
 
 def build_network(description: dict[str, Any]) -> nn.Module:
@@ -69,7 +71,7 @@ def check_description(description: dict[str, Any]) -> None:
         raise BundleError("the network's description must be an object with a 'type'")
     for place, key, value in _walk(description, "network"):
         if key in REFUSED_KEYS or key.startswith("__"):
-            raise BundleError(f"{place} is refused: {key!r} could load or run files")
+            raise BundleError(f"{place} is refused: it could load or run files")
         if key == "type" and (not isinstance(value, str) or value not in ALLOWED_TYPES):
             raise BundleError(
                 f"{place} = {value!r} is not allowed: see ALLOWED_TYPES in models/network.py"

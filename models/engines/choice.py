@@ -19,8 +19,11 @@ def make_detector(
     engine: Literal["auto", "torch", "openvino"] = "auto",
     device: str = "auto",
     min_score: float | None = None,
+    full_precision: bool = False,
 ) -> Detector:
     """The detector of a network with its weights.
+
+    Runs in bfloat16 where the hardware has it, unless `full_precision` asks for float32.
 
     Raises:
         BundleError: the device is not there, or OpenVINO is asked to run on a GPU.
@@ -34,5 +37,9 @@ def make_detector(
     if engine == "openvino":
         if device != "cpu":
             raise BundleError(f"engine 'openvino' runs on the CPU, not on {device!r}: use 'torch'")
-        return NetworkDetector(model, network, OpenVinoForward(network, model.input), min_score)
-    return NetworkDetector(model, network, TorchForward(network, model.input, device), min_score)
+        return NetworkDetector(
+            model, network, OpenVinoForward(network, model.input, full_precision), min_score
+        )
+    return NetworkDetector(
+        model, network, TorchForward(network, model.input, device, full_precision), min_score
+    )

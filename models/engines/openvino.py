@@ -1,6 +1,6 @@
 """OpenVINO: the engine for CPUs, about twice as fast there as torch."""
 
-import logging
+import warnings
 
 import numpy as np
 import torch
@@ -18,17 +18,21 @@ class OpenVinoForward:
     It is converted when loaded; a batch size that is seen for the first time is compiled then.
     """
 
-    def __init__(self, network: nn.Module, spec: InputModel) -> None:
+    def __init__(self, network: nn.Module, spec: InputModel, full_precision: bool = False) -> None:
         import openvino
 
         self.name = "openvino"
         self._core = openvino.Core()
+        self._options = {"PERFORMANCE_HINT": "LATENCY"}
+        if full_precision:
+            self._options["INFERENCE_PRECISION_HINT"] = "f32"
         graph = RawOutputs(network, spec).eval()
         side = spec.tile_size_px
         example = torch.zeros(1, side, side, 3, dtype=torch.uint8)
-        logging.getLogger("openvino").setLevel(logging.ERROR)
         try:
-            with torch.inference_mode():
+            # The converter traces by a way that torch has deprecated, and says so each time.
+            with torch.inference_mode(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
                 self._model = openvino.convert_model(graph, example_input=example)
         except Exception as error:  # OpenVINO's converter raises types of its own and of torch's
             raise BundleError(
@@ -41,9 +45,7 @@ class OpenVinoForward:
         if pixels.shape != self._shape:
             # Static shapes are faster; a slide has one, and one for its last batch.
             self._model.reshape(list(pixels.shape))
-            self._compiled = self._core.compile_model(
-                self._model, "CPU", {"PERFORMANCE_HINT": "LATENCY"}
-            )
+            self._compiled = self._core.compile_model(self._model, "CPU", self._options)
             self._shape = pixels.shape
         found = self._compiled(pixels)
         return [

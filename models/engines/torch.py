@@ -15,12 +15,14 @@ from models.precision import has_bfloat16
 class TorchForward:
     """Runs the graph in torch, in bfloat16 where the hardware multiplies it."""
 
-    def __init__(self, network: nn.Module, spec: InputModel, device: str) -> None:
+    def __init__(
+        self, network: nn.Module, spec: InputModel, device: str, full_precision: bool = False
+    ) -> None:
         self.name = "torch"
         self._device = torch.device(device)
         graph = RawOutputs(network, spec).eval().to(self._device)
         self._graph = graph.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._half = has_bfloat16(self._device)
+        self._half = has_bfloat16(self._device) and not full_precision
 
     @torch.inference_mode()
     def run(self, pixels: NDArray[np.uint8]) -> list[Tensor]:

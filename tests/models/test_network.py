@@ -1,0 +1,81 @@
+"""Only networks of allowed parts are built; what could run code is refused by name."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.config import CONFIGS_DIR, read_config
+from models.errors import BundleError
+from models.network import build_network, check_description
+from tests.models.small_network import describe_network
+
+
+def test_an_allowed_network_is_built() -> None:
+    network = build_network(describe_network())
+    assert type(network.bbox_head.loss_cls).__name__ == "GradLibraLoss"
+    assert network.bbox_head.cls_out_channels == 2
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS_DIR.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_shipped_configuration_can_be_built(path: Path) -> None:
+    config = read_config(path)
+    network = build_network(config.network)
+    assert sum(parameter.numel() for parameter in network.parameters()) < 20_000_000
+
+
+def with_value(place: str, value: Any) -> dict[str, Any]:
+    description = describe_network()
+    *way, last = place.split(".")
+    inner: Any = description
+    for key in way:
+        inner = inner[key]
+    inner[last] = value
+    return description
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("type", "subprocess.getoutput", r"network\.type = 'subprocess.getoutput' is not allowed"),
+        ("backbone.type", "os.system", r"network\.backbone\.type"),
+        ("bbox_head.loss_cls.type", "builtins.eval", r"network\.bbox_head\.loss_cls\.type"),
+        ("neck", [{"type": "torch.load"}], r"network\.neck\[0\]\.type"),
+        ("backbone.type", ["ResNet"], "is not allowed"),
+        ("backbone.type", 7, "is not allowed"),
+        ("custom_imports", {"imports": ["os"]}, r"network\.custom_imports is refused"),
+        ("backbone._scope_", "mmpretrain", "_scope_ is refused"),
+        ("_base_", "http://x/y.py", "_base_ is refused"),
+        (
+            "backbone.init_cfg",
+            {"type": "Pretrained", "checkpoint": "http://x/y.pth"},
+            "Pretrained|checkpoint",
+        ),
+        ("backbone.init_cfg", {"type": "PretrainedInit"}, "PretrainedInit"),
+        ("backbone.pretrained", "torchvision://resnet18", "pretrained is refused"),
+        ("backbone.__class__", "x", "refused"),
+    ],
+)
+def test_what_could_run_code_is_refused_with_its_place(
+    place: str, value: Any, message: str
+) -> None:
+    with pytest.raises(BundleError, match=message):
+        check_description(with_value(place, value))
+
+
+def test_a_stranger_cannot_run_a_command(tmp_path: Path) -> None:
+    target = tmp_path / "pwned"
+    with pytest.raises(BundleError):
+        build_network({"type": "subprocess.getoutput", "cmd": f"touch {target}"})
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("description", [{}, [], "FCOS", None])
+def test_what_is_no_description_is_refused(description: Any) -> None:
+    with pytest.raises(BundleError, match="object with a 'type'"):
+        build_network(description)
+
+
+def test_wrong_arguments_are_reported_as_such() -> None:
+    with pytest.raises(BundleError, match="cannot be built"):
+        build_network(with_value("backbone.depth", 19))
