@@ -5,11 +5,13 @@ Owns what is shown on the OpenAPI page and in which order; every call is a file 
 
 from importlib.metadata import version
 
-from fastapi import FastAPI
-from fastapi.responses import RedirectResponse
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from service.api import problems
 from service.api.dependencies import Context
+from service.api.documentation import add_samples
+from service.api.page import draw_page
 from service.api.request_log import RequestLog
 from service.api.routes import detectors, events, health, metrics, results, slides
 from service.api.schemas import Problem
@@ -43,6 +45,8 @@ def create_app(context: Context) -> FastAPI:
         version=version("cytolibra"),
         description=DESCRIPTION,
         openapi_tags=TAGS,
+        docs_url=None,
+        redoc_url=None,
         redirect_slashes=False,
         responses={"default": {"model": Problem, "description": "Any other error."}},
     )
@@ -54,8 +58,16 @@ def create_app(context: Context) -> FastAPI:
         app.include_router(router, prefix="/v1")
         app.include_router(router, include_in_schema=False)
     app.add_api_route("/", _to_docs, include_in_schema=False)
+    app.add_api_route("/docs", _docs, include_in_schema=False, response_class=HTMLResponse)
     app.add_middleware(RequestLog, metrics=context.metrics)
+    # FastAPI makes the schema once and keeps it, so that what is added here stays.
+    add_samples(app.openapi())
     return app
+
+
+def _docs(request: Request) -> HTMLResponse:
+    """The OpenAPI page."""
+    return HTMLResponse(draw_page(request.app.openapi()))
 
 
 async def _to_docs() -> RedirectResponse:

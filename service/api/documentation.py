@@ -10,6 +10,7 @@ from service.api.problems import MEDIA_TYPE
 from service.api.schemas import EXAMPLE_ID
 from service.errors import CytolibraError
 
+SERVER = "http://127.0.0.1:8000"
 SLIDE_PATH = f"/v1/slides/{EXAMPLE_ID}"
 
 UPLOAD_BODY: dict[str, Any] = {
@@ -79,3 +80,24 @@ def media(description: str, **examples: Any) -> dict[str, Any]:
         for name, example in examples.items()
     }
     return {"description": description, "content": content}
+
+
+def add_samples(schema: dict[str, Any]) -> None:
+    """Gives every call of an OpenAPI schema that has none a line for the shell, as an example."""
+    for path, methods in schema["paths"].items():
+        for method, call in methods.items():
+            given = [
+                f"{each['name']}={_example(each)}"
+                for each in call.get("parameters", [])
+                if each["in"] == "query" and _example(each) is not None
+            ]
+            address = SERVER + path.replace("{slide_id}", EXAMPLE_ID)
+            address += "?" + "&".join(given) if given else ""
+            verb = "" if method == "get" else f"-X {method.upper()} "
+            line = {"lang": "Shell", "source": f"curl {verb}'{address}'"}
+            call.setdefault("x-codeSamples", [line])
+
+
+def _example(parameter: dict[str, Any]) -> Any:
+    examples = parameter["schema"].get("examples")
+    return examples[0] if examples else parameter["schema"].get("default")

@@ -4,23 +4,24 @@ Owns the look-up, by bare names, so that no request can name a path; reading bun
 to `models.bundle`.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
 
+import structlog
+
 from models.bundle import list_detectors, load_detector, read_info
-from service.errors import DetectorChangedError, UnknownDetectorError
+from service.errors import BundleError, DetectorChangedError, UnknownDetectorError
 from service.pipeline.types import Detector, DetectorInfo
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("service.jobs")
 
 
 class Catalogue(Protocol):
     """Knows the detectors."""
 
     def infos(self) -> list[DetectorInfo]:
-        """All of them, by name.
-
-        Raises:
-            BundleError: one of them is broken; names it.
-        """
+        """All of them, by name."""
         ...
 
     def find(self, name: str) -> DetectorInfo:
@@ -56,8 +57,16 @@ class BundleCatalogue:
         self._device = device
 
     def infos(self) -> list[DetectorInfo]:
-        """All of them, by name."""
-        return list_detectors(self._folder)
+        """All of them, by name; a broken one in the folder is left out, and logged."""
+        found = {info.name: info for info in list_detectors()}
+        for folder in sorted(self._folder.iterdir()) if self._folder is not None else ():
+            try:
+                found.setdefault(folder.name, self._read(folder.name))
+            except UnknownDetectorError:
+                continue  # a file or folder of another kind
+            except BundleError as error:
+                log.warning("detector left out", detector=folder.name, reason=str(error))
+        return [found[name] for name in sorted(found)]
 
     def find(self, name: str) -> DetectorInfo:
         """What the detector of that name says of itself."""
@@ -65,7 +74,7 @@ class BundleCatalogue:
         if Path(name).name != name or Path(name).exists():
             raise self._unknown(name)
         try:
-            return read_info(name, self._folder)
+            return self._read(name)
         except UnknownDetectorError as error:
             raise self._unknown(name) from error
 
@@ -73,6 +82,10 @@ class BundleCatalogue:
         """One that is ready to detect."""
         self.find(name)
         return load_detector(name, engine=self._engine, device=self._device, extra_dir=self._folder)
+
+    def _read(self, name: str) -> DetectorInfo:
+        # The folder's name is the one that requests use, whatever model.json calls it.
+        return replace(read_info(name, self._folder), name=name)
 
     def _unknown(self, name: str) -> UnknownDetectorError:
         known = ", ".join(info.name for info in self.infos()) or "none"

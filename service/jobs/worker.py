@@ -104,8 +104,8 @@ def beat_until_told_to_stop(workers: Workers, worker_id: str) -> None:
     while not stop.is_set():
         try:
             workers.beat(worker_id, os.getpid())
-        except SQLAlchemyError:
-            log.warning("sign of life not written", exc_info=True)
+        except SQLAlchemyError as error:
+            log.warning("sign of life not written", reason=str(error.__cause__ or error))
         stop.wait(HEARTBEAT_S)
 
 

@@ -175,8 +175,9 @@ class ProgressNote:
             goes_on = self._slides.note_progress(
                 self._slide_id, progress.tiles_done, progress.tiles_total
             )
-        except SQLAlchemyError:
-            log.warning("progress not written", slide=self._slide_id, exc_info=True)
+        except SQLAlchemyError as error:
+            reason = str(error.__cause__ or error)
+            log.warning("progress not written", slide=self._slide_id, reason=reason)
             return
         if not goes_on:
             raise AnalysisCancelledError(f"slide {self._slide_id} was cancelled")
@@ -205,8 +206,9 @@ def insist(change: Callable[[], T]) -> T:
     while True:
         try:
             return change()
-        except SQLAlchemyError:
-            log.warning("the results database does not answer; trying again", exc_info=True)
+        except SQLAlchemyError as error:
+            reason = str(error.__cause__ or error)
+            log.warning("results database does not take a change; trying again", reason=reason)
             time.sleep(RETRY_DELAY_S)
 
 

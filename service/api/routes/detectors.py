@@ -3,18 +3,12 @@
 from fastapi import APIRouter
 
 from service.api.dependencies import Here
-from service.api.documentation import problems
 from service.api.schemas import DetectorList, detector_summary
-from service.errors import BundleError
 
 router = APIRouter(prefix="/v1/detectors", tags=["detectors"])
 
 
-@router.get(
-    "",
-    summary="List detectors",
-    responses=problems(BundleError, instance="/v1/detectors"),
-)
+@router.get("", summary="List detectors")
 def list_all(context: Here) -> DetectorList:
     """Names, digests and classes of all detectors, shipped and configured."""
     return DetectorList(detectors=[detector_summary(info) for info in context.catalogue.infos()])

@@ -60,6 +60,7 @@ def test_every_call_is_described_with_an_example(server: RunningServer) -> None:
         assert operation["summary"], name
         assert operation["description"], name
         assert operation["tags"], name
+        assert operation["x-codeSamples"][0]["source"].startswith("curl "), name
         for status, answer in operation["responses"].items():
             assert status == "204" or has_example(answer, models), (name, status)
 
@@ -76,4 +77,8 @@ def has_example(answer: dict[str, Any], models: dict[str, Any]) -> bool:
 
 def test_page_is_there(server: RunningServer) -> None:
     answer: httpx.Response = server.client.get("/", follow_redirects=True)
-    assert "swagger" in answer.text.lower()
+    assert answer.headers["content-type"].startswith("text/html")
+    for path in server.client.get("/openapi.json").json()["paths"]:
+        assert path in answer.text
+    for elsewhere in ("src=", "//cdn", "@import"):
+        assert elsewhere not in answer.text
