@@ -189,7 +189,7 @@ def _refuse_batch(
     cells = {f"boxes_{index}": box.numpy() for index, box in enumerate(boxes)}
     cells |= {f"labels_{index}": label.numpy() for index, label in enumerate(labels)}
     np.savez_compressed(path, pixels=pixels.numpy(), **cells)  # type: ignore[arg-type]
-    parts = ", ".join(f"{name} {float(value):.4g}" for name, value in losses.items())
+    parts = ", ".join(f"{name} {float(value.detach()):.4g}" for name, value in losses.items())
     return TrainingError(
         f"the loss is not finite at iteration {state.iteration} ({parts}); its batch is in {path}: "
         "lower train.lr or look at that batch, then start again from the last checkpoint"

@@ -1,0 +1,137 @@
+"""Training: a folder of fields becomes a bundle that serves; interrupted runs go on as if not."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from models.bundle import load_detector, read_info
+from models.config import TrainConfig
+from models.detector import TileBatch
+from models.errors import DatasetError, TrainingError
+from models.phantom import draw_field
+from models.train import TrainOptions, choose_device, run_training
+from models.training.progress import TrainProgress
+from tests.models.small_training import make_config, write_fields
+
+
+@pytest.fixture(scope="module")
+def fields(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_fields(tmp_path_factory.mktemp("fields"))
+
+
+def options(**changes: Any) -> TrainOptions:
+    values: dict[str, Any] = {
+        "name": "small",
+        "fold": None,
+        "device": "cpu",
+        "num_workers": 1,
+        "validate_every_epochs": 1,
+    }
+    return TrainOptions(**(values | changes))
+
+
+def weights(bundle: Path) -> dict[str, np.ndarray]:
+    return dict(load_file(bundle / "weights.safetensors"))
+
+
+def same(first: Path, second: Path) -> bool:
+    one, other = weights(first), weights(second)
+    return all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_a_folder_of_fields_becomes_a_detector_that_runs(fields: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    seen: list[TrainProgress] = []
+    bundle = run_training(
+        make_config(), fields, tmp_path / "run", options(fold=1), seen.append, said.append
+    )
+    info = read_info(str(bundle))
+    assert [one.name for one in info.classes] == ["NILM", "HSIL"]
+    assert said[0].startswith("3 fields, 18 cells: NILM ")
+    assert any(line.startswith("epoch 1: mAP50") for line in said)
+    assert any(line.startswith("at the end: mAP50") for line in said)
+    assert [one.iteration for one in seen] == list(range(1, seen[-1].num_iterations + 1))
+    tile = draw_field(9, 128, 128, 0.5, 3, {"NILM": 1.0})[0]
+    load_detector(str(bundle), engine="torch").detect(TileBatch(tile[None], np.zeros((1, 2)), 1.0))
+    assert "held-out fields" in (bundle / "card.md").read_text()
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_the_same_seed_trains_the_same_weights_with_any_number_of_workers(
+    fields: Path, tmp_path: Path
+) -> None:
+    first = run_training(make_config(), fields, tmp_path / "a", options())
+    second = run_training(make_config(), fields, tmp_path / "b", options(num_workers=2))
+    other = run_training(make_config(seed=1), fields, tmp_path / "c", options())
+    assert same(first, second)
+    assert not same(first, other)
+
+
+def test_an_interrupted_run_ends_as_one_that_was_not(fields: Path, tmp_path: Path) -> None:
+    whole = run_training(make_config(), fields, tmp_path / "whole", options())
+
+    def interrupt(progress: TrainProgress) -> None:
+        if progress.epoch == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_training(make_config(), fields, tmp_path / "cut", options(), interrupt)
+    resumed: list[TrainProgress] = []
+    cut = run_training(make_config(), fields, tmp_path / "cut", options(), resumed.append)
+    assert resumed[0].epoch == 1
+    assert same(whole, cut)
+
+
+def test_other_thresholds_export_the_same_run_anew(fields: Path, tmp_path: Path) -> None:
+    config = make_config()
+    run_training(config, fields, tmp_path / "run", options())
+    postprocess = config.postprocess.model_copy(update={"score_thresholds": (0.4, 0.3)})
+    changed = config.model_copy(update={"postprocess": postprocess})
+    iterations: list[TrainProgress] = []
+    bundle = run_training(changed, fields, tmp_path / "run", options(), iterations.append)
+    assert read_info(str(bundle)).score_thresholds == (0.4, 0.3)
+    assert iterations == []
+
+
+def test_a_folder_with_another_run_is_refused(fields: Path, tmp_path: Path) -> None:
+    run_training(make_config(epochs=1), fields, tmp_path / "run", options())
+    with pytest.raises(TrainingError, match="holds a run with another configuration"):
+        run_training(make_config(epochs=2), fields, tmp_path / "run", options())
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_its_batch(fields: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(TrainingError, match=r"not finite at iteration \d+ .*batch_of_nan.npz"):
+        run_training(make_config(lr=1e30, epochs=20), fields, run, options())
+    with np.load(run / "batch_of_nan.npz") as saved:
+        assert saved["pixels"].shape == (2, 3, 96, 96)
+
+
+def test_a_damaged_checkpoint_is_named(fields: Path, tmp_path: Path) -> None:
+    run_training(make_config(epochs=1), fields, tmp_path, options())
+    (tmp_path / "checkpoint.pt").write_bytes(b"damaged")
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt cannot be read"):
+        run_training(make_config(epochs=1), fields, tmp_path, options())
+
+
+def test_a_fold_that_is_not_there_is_named(fields: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"fold 9.*\[0, 1\]"):
+        run_training(make_config(), fields, tmp_path, options(fold=9))
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda"])
+def test_a_device_that_is_not_there_is_named(device: str) -> None:
+    import torch
+
+    if device == "cuda" and torch.cuda.is_available():
+        assert choose_device("cuda").type == "cuda"
+        return
+    with pytest.raises(TrainingError, match=device):
+        choose_device(device)
+
+
+def test_the_configuration_is_complete() -> None:
+    assert isinstance(make_config(), TrainConfig)
