@@ -14,7 +14,8 @@ from service.api.dependencies import Context
 from service.api.upload import Upload
 from service.errors import CytolibraError
 from service.pipeline.types import DetectorInfo
-from service.storage.results import ENDED, NewSlide
+from service.storage.new_slide import NewSlide
+from service.storage.results import ENDED
 from service.storage.tables import Slide
 
 

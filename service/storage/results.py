@@ -4,8 +4,6 @@ Owns the allowed changes of status, each one statement, so that server and worke
 another's; files and blobs are left to others.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,46 +14,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.errors import QueueFullError, SlideBusyError, SlideNotFoundError
+from service.storage.new_slide import NewSlide
 from service.storage.tables import AnalysisRecord, Slide, Status
 
 ENDED = (Status.FAILED, Status.CANCELLED)
-
-
-@dataclass(frozen=True)
-class NewSlide:
-    """A slide that is about to be accepted.
-
-    Attributes:
-        id: UUID.
-        sha256: hex digest of the file.
-        detector, detector_digest: what it is to be analysed with.
-        mpp: µm per level-0 px that the request states, overriding the slide's.
-        accession: the laboratory's number.
-        filename: as the client named it.
-        suffix: of the stored file, e.g. ".svs".
-        size_bytes: of the file.
-    """
-
-    id: str
-    sha256: str
-    detector: str
-    detector_digest: str
-    mpp: float | None
-    accession: str | None
-    filename: str | None
-    suffix: str
-    size_bytes: int
-
-    @property
-    def stored_name(self) -> str:
-        """Of the file in the data directory's `slides`."""
-        return self.id + self.suffix
-
-    @property
-    def identity(self) -> str:
-        """64 hex digits: two slides with the same are one slide."""
-        parts = [self.sha256, self.detector_digest, self.mpp, self.accession]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

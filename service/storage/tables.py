@@ -61,7 +61,7 @@ class Slide(Base):
 
     Attributes:
         id: UUID.
-        identity: digest of sha256, detector digest, mpp and accession; see `results.identity_of`.
+        identity: digest of sha256, detector digest, mpp and accession; see `new_slide.py`.
         sha256: hex digest of the file.
         stored_name: of the file in the data directory's `slides`.
         run: how often it was queued; a job of an earlier run has no say any more.

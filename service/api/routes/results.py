@@ -1,13 +1,12 @@
 """What was found in a slide: report, annotations, thumbnail."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from service.api.annotations import Format, Wanted, compress, is_gzip_accepted, stream_annotations
 from service.api.dependencies import Here, ThisSlide
 from service.api.documentation import media, problems
+from service.api.parameters import AnnotationFormat, Bbox, CoordinateOrigin, Labels, MinScore
 from service.api.schemas import EXAMPLE_REPORT
 from service.errors import (
     InvalidRequestError,
@@ -15,7 +14,6 @@ from service.errors import (
     SlideNotFoundError,
     SlideUnreadableError,
 )
-from service.exports.frame import Origin
 from service.jobs.workflow import draw_thumbnail
 from service.storage import blobs as keys
 from service.storage.tables import Slide, Status
@@ -60,30 +58,11 @@ def get_annotations(
     request: Request,
     context: Here,
     slide: ThisSlide,
-    format: Annotated[Format, Query(description="GeoJSON opens in QuPath.")] = Format.GEOJSON,
-    label: Annotated[
-        list[str] | None,
-        Query(
-            description="Only these classes; repeat it or separate by commas.", examples=["HSIL"]
-        ),
-    ] = None,
-    min_score: Annotated[
-        float | None, Query(ge=0, le=1, allow_inf_nan=False, description="Only from this score on.")
-    ] = None,
-    bbox: Annotated[
-        str | None,
-        Query(
-            description="Only cells whose centre lies in x1,y1,x2,y2, level-0 px.",
-            examples=["0,0,5000,5000"],
-        ),
-    ] = None,
-    origin: Annotated[
-        Origin,
-        Query(
-            description="`slide`: level-0 px. `bounds`: minus the corner of the scanned area, as "
-            "QuPath has it by default; the same unless the slide states bounds.",
-        ),
-    ] = "slide",
+    format: AnnotationFormat = Format.GEOJSON,
+    label: Labels = None,
+    min_score: MinScore = None,
+    bbox: Bbox = None,
+    origin: CoordinateOrigin = "slide",
 ) -> Response:
     """All detections, or those that the filters leave, streamed without holding them all."""
     check_done(slide)

@@ -1,16 +1,25 @@
 """Slides: sending one, seeing how it stands, cancelling and deleting it."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from service.api.accept import Wanted, accept, request_digest
 from service.api.dependencies import Context, Here, ThisSlide
 from service.api.documentation import UPLOAD_BODY, problems
+from service.api.parameters import (
+    Accession,
+    DetectorName,
+    FileName,
+    Key,
+    Limit,
+    Mpp,
+    Offset,
+    OnlyStatus,
+)
 from service.api.schemas import SlideList, SlideStatus, slide_status
-from service.api.upload import Upload, UploadLimits, receiving
+from service.api.upload import Upload, receiving
+from service.api.upload_sinks import UploadLimits
 from service.errors import (
     BundleError,
     EmptyUploadError,
@@ -66,35 +75,11 @@ REFUSALS = (
 async def post_slide(
     request: Request,
     context: Here,
-    detector: Annotated[
-        str, Query(description="A name of GET /v1/detectors.", max_length=200)
-    ] = "default",
-    mpp: Annotated[
-        float | None,
-        Query(
-            description="µm per level-0 px, instead of what the slide says.",
-            ge=0.01,
-            le=100,
-            allow_inf_nan=False,
-            examples=[0.25],
-        ),
-    ] = None,
-    accession: Annotated[
-        str | None,
-        Query(description="The laboratory's number.", max_length=200, examples=["C26-01234"]),
-    ] = None,
-    filename: Annotated[
-        str | None,
-        Query(description="Of a raw body.", max_length=1000, examples=["slide.svs"]),
-    ] = None,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            description="The same key and request again gives the first answer again.",
-            min_length=1,
-            max_length=255,
-        ),
-    ] = None,
+    detector: DetectorName = "default",
+    mpp: Mpp = None,
+    accession: Accession = None,
+    filename: FileName = None,
+    idempotency_key: Key = None,
 ) -> Response:
     """Streams a whole-slide image to disk, checks that it can be opened, and queues it.
 
@@ -125,9 +110,9 @@ async def post_slide(
 )
 def list_slides(
     context: Here,
-    status: Annotated[Status | None, Query(description="Only slides of this status.")] = None,
-    offset: Annotated[int, Query(ge=0, le=2**31, description="How many to skip.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=500, description="How many at most.")] = 50,
+    status: OnlyStatus = None,
+    offset: Offset = 0,
+    limit: Limit = 50,
 ) -> SlideList:
     """Newest first, a page at a time."""
     page = context.slides.page(status, offset, limit)

@@ -9,7 +9,8 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from service.api.upload import HashedFile, Upload, UploadLimits, clean_name, receiving
+from service.api.upload import Upload, clean_name, receiving
+from service.api.upload_sinks import HashedFile, UploadLimits
 from service.errors import CytolibraError, NoSpaceError, SlideTooLargeError, UploadInterruptedError
 
 LIMITS = UploadLimits(max_bytes=5_000_000, min_free_bytes=0)

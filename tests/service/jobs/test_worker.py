@@ -41,7 +41,7 @@ def test_killed_worker_leaves_no_trace_in_the_result(
     pid = server.worker_pid()
     os.kill(pid, signal.SIGKILL)
     assert server.client.get("/healthz").status_code == 200
-    wait_for(lambda: (server.data / "worker.pid").exists() and server.worker_pid() != pid, 5.0)
+    wait_for(lambda: (server.data / "worker.pid").exists() and server.worker_pid() != pid, 8.0)
     assert server.wait_until_ended(cut)["status"] == "done"
     assert results(server, cut) == results(server, whole)
     assert '"starts": 1' in server.logged()
@@ -52,7 +52,7 @@ def test_slide_goes_on_after_a_restart(server: RunningServer, slide_file: Path) 
     slide = begin(server, slide_file, tiles=9, accession="restart")
     with server.client.stream("GET", slide["links"]["events"]) as events:
         assert next(events.iter_lines()) == "event: status"
-        assert server.stop(timeout_s=5.0) == 0
+        assert server.stop(timeout_s=10.0) == 0
     assert not (server.data / "worker.pid").exists()
     assert len(list((server.data / "blobs").rglob("*.arrow"))) >= 1
     server.start()
@@ -66,7 +66,7 @@ def test_worker_never_outlives_its_server(server: RunningServer, slide_file: Pat
     slide = begin(server, slide_file, accession="outlive")
     pid = server.worker_pid()
     server.kill()
-    wait_for(lambda: is_gone(pid), 5.0)
+    wait_for(lambda: is_gone(pid), 8.0)
     server.start()
     assert server.wait_until_ended(slide["id"])["status"] == "done"
 
@@ -102,7 +102,7 @@ def test_running_slide_is_cancelled_then_deleted_or_sent_again(
     assert refused.json()["type"] == "urn:cytolibra:problem:slide-not-done"
     assert server.client.post(f"/v1/slides/{waiting['id']}/cancel").json()["status"] == "cancelled"
     assert server.client.post(f"{path}/cancel").status_code == 202
-    assert server.wait_until_ended(slide["id"], 5.0)["status"] == "cancelled"
+    assert server.wait_until_ended(slide["id"], 10.0)["status"] == "cancelled"
     again = server.post(slide_file, accession="cancel")
     assert (again.status_code, again.json()["id"]) == (202, slide["id"])
     assert server.wait_until_ended(slide["id"])["status"] == "done"
@@ -131,4 +131,4 @@ def test_api_answers_at_once_while_a_slide_is_worked_on(
 ) -> None:
     begin(server, slide_file, accession="busy")
     slowest = max(server.client.get("/v1/slides").elapsed.total_seconds() for _ in range(20))
-    assert slowest < 0.5
+    assert slowest < 1.0

@@ -14,7 +14,8 @@ from service.settings import read_settings
 from service.storage.blobs import Blobs, detections_key, open_local_blobs
 from service.storage.database import migrate, open_database, results_url
 from service.storage.detections import DetectionsFile
-from service.storage.results import NewSlide, Slides
+from service.storage.new_slide import NewSlide
+from service.storage.results import Slides
 from tests.service.fake_server import CELLS_XY, FakeCatalogue, known_cells
 from tests.service.small_slide import draw_slide
 

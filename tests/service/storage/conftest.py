@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import Engine
 
 from service.storage.database import migrate, open_database, results_url
-from service.storage.results import NewSlide, Slides
+from service.storage.new_slide import NewSlide
+from service.storage.results import Slides
 
 
 @pytest.fixture

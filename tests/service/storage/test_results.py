@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import Engine
 
 from service.errors import QueueFullError, SlideBusyError, SlideNotFoundError
-from service.storage.results import NewSlide, Slides
+from service.storage.new_slide import NewSlide
+from service.storage.results import Slides
 from service.storage.tables import Status
 from service.storage.tallies import Tallies
 

@@ -1,0 +1,75 @@
+"""The parameters of the calls: type, limits, and what the OpenAPI page says of each.
+
+Owns what a value may be; what is done with it is left to the routes.
+"""
+
+from typing import Annotated
+
+from fastapi import Header, Query
+
+from service.api.annotations import Format
+from service.exports.frame import Origin
+from service.storage.tables import Status
+
+DetectorName = Annotated[str, Query(description="A name of GET /v1/detectors.", max_length=200)]
+
+Mpp = Annotated[
+    float | None,
+    Query(
+        description="µm per level-0 px, instead of what the slide says.",
+        ge=0.01,
+        le=100,
+        allow_inf_nan=False,
+        examples=[0.25],
+    ),
+]
+
+Accession = Annotated[
+    str | None,
+    Query(description="The laboratory's number.", max_length=200, examples=["C26-01234"]),
+]
+
+FileName = Annotated[
+    str | None, Query(description="Of a raw body.", max_length=1000, examples=["slide.svs"])
+]
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="The same key and request again gives the first answer again.",
+        min_length=1,
+        max_length=255,
+    ),
+]
+
+OnlyStatus = Annotated[Status | None, Query(description="Only slides of this status.")]
+Offset = Annotated[int, Query(ge=0, le=2**31, description="How many to skip.")]
+Limit = Annotated[int, Query(ge=1, le=500, description="How many at most.")]
+
+AnnotationFormat = Annotated[Format, Query(description="GeoJSON opens in QuPath.")]
+
+Labels = Annotated[
+    list[str] | None,
+    Query(description="Only these classes; repeat it or separate by commas.", examples=["HSIL"]),
+]
+
+MinScore = Annotated[
+    float | None, Query(ge=0, le=1, allow_inf_nan=False, description="Only from this score on.")
+]
+
+Bbox = Annotated[
+    str | None,
+    Query(
+        description="Only cells whose centre lies in x1,y1,x2,y2, level-0 px.",
+        examples=["0,0,5000,5000"],
+    ),
+]
+
+CoordinateOrigin = Annotated[
+    Origin,
+    Query(
+        description="`slide`: level-0 px. `bounds`: minus the corner of the scanned area, as "
+        "QuPath has it by default; the same unless the slide states bounds.",
+    ),
+]
