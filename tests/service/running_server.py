@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ class RunningServer:
     def __init__(self, folder: Path, **environment: str) -> None:
         self.data = folder / "data"
         self.log = folder / "server.log"
+        self.command: Sequence[str] = COMMAND
         self.process: subprocess.Popen[bytes] | None = None
         self._environment = os.environ | {
             "CYTOLIBRA_DATA_DIR": str(self.data),
@@ -39,12 +40,6 @@ class RunningServer:
             **environment,
         }
 
-    def run_to_end(self) -> subprocess.CompletedProcess[str]:
-        """Runs a server that is expected to refuse to start."""
-        return subprocess.run(
-            COMMAND, cwd=ROOT, env=self._environment, capture_output=True, text=True, timeout=20
-        )
-
     def is_running(self) -> bool:
         """Whether its process lives."""
         return self.process is not None and self.process.poll() is None
@@ -54,7 +49,7 @@ class RunningServer:
         self._seen = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                COMMAND, cwd=ROOT, env=self._environment, stdout=log, stderr=log
+                self.command, cwd=ROOT, env=self._environment, stdout=log, stderr=log
             )
         url = wait_for(self._url, START_TIMEOUT_S)
         self.client = httpx.Client(base_url=url, timeout=20.0)

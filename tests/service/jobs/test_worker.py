@@ -110,22 +110,6 @@ def test_running_slide_is_cancelled_then_deleted_or_sent_again(
     assert server.client.delete(path).status_code == 204
 
 
-def test_second_server_on_a_data_directory_is_refused(server: RunningServer) -> None:
-    second = server.run_to_end()
-    assert second.returncode == 1
-    assert second.stderr.count("\n") == 1
-    assert "a server is already running on it" in second.stderr
-    assert server.client.get("/readyz").status_code == 200
-
-
-def test_address_in_use_is_refused(server: RunningServer, tmp_path: Path) -> None:
-    port = str(server.client.base_url.port)
-    second = RunningServer(tmp_path / "second", CYTOLIBRA_PORT=port).run_to_end()
-    assert second.returncode == 1
-    assert second.stderr.count("\n") == 1
-    assert f"127.0.0.1:{port}: Address already in use" in second.stderr
-
-
 def test_api_answers_at_once_while_a_slide_is_worked_on(
     server: RunningServer, slide_file: Path
 ) -> None:
