@@ -45,12 +45,17 @@ def check_container(path: Path) -> None:
 def _check_tiff(path: Path, size: int) -> None:
     try:
         with tifffile.TiffFile(path) as tiff:
-            end = max(_end_of_data(page) for page in tiff.pages)
+            ends = [_end_of_data(page) for page in tiff.pages]
     # A damaged directory makes tifffile raise whatever its parsing stumbles on.
     except Exception as error:
         raise SlideUnreadableError(
             f"the slide's TIFF directories are damaged or cut off ({error}): upload it again"
         ) from error
+    if not ends:
+        raise SlideUnreadableError(
+            "the slide's TIFF holds no image: it is damaged or cut off, upload it again"
+        )
+    end = max(ends)
     if end > size:
         raise SlideUnreadableError(
             f"the slide is truncated: it has {size} bytes, but its tiles reach to byte {end}: "
