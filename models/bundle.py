@@ -233,7 +233,10 @@ def write_bundle(
         checked = BundleModel(**model, weights_sha256=_sha256(part / WEIGHTS_FILE))
         (part / MODEL_FILE).write_text(checked.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (part / CARD_FILE).write_text(card, encoding="utf-8")
+        # mkdtemp and safetensors make private files; a bundle is there to be read.
         part.chmod(0o755)
+        for file in part.iterdir():
+            file.chmod(0o644)
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(part, folder)

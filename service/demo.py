@@ -31,7 +31,7 @@ STOP_TIMEOUT_S = 20.0
 POLL_S = 0.3
 
 SIDE_PX, NUM_CELLS = 6000, 400
-MIX = {"NILM": 0.86, "ASC-US": 0.04, "LSIL": 0.05, "HSIL": 0.04, "SCC": 0.01}
+MIX = {"NILM": 0.68, "ASC-US": 0.05, "LSIL": 0.10, "HSIL": 0.14, "SCC": 0.03}
 
 
 def demo(
