@@ -71,7 +71,7 @@ class SlideScoreCoefficients(_Part):
     intercept: float
     slope: Positive
     category_min_count: int = Field(ge=1)
-    category_min_fraction: Fraction
+    category_min_fractions: tuple[Fraction, ...]
 
 
 class BundleModel(_Part):
@@ -93,6 +93,10 @@ class BundleModel(_Part):
         for name, values in (
             ("score_thresholds", self.score_thresholds),
             ("slide_score.class_weights", self.slide_score.class_weights),
+            (
+                "slide_score.category_min_fractions",
+                self.slide_score.category_min_fractions,
+            ),
         ):
             if len(values) != len(self.classes):
                 raise ValueError(

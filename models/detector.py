@@ -39,7 +39,8 @@ class SlideScoreModel:
         intercept: of the logistic.
         slope: of the logistic, positive.
         category_min_count: cells of at least a severity needed to name that category.
-        category_min_fraction: the same as a fraction of all cells; the larger one counts.
+        category_min_fractions: the same as fractions of all cells, one per class; the larger of
+            count and fraction decides.
     """
 
     class_weights: tuple[float, ...]
@@ -48,7 +49,7 @@ class SlideScoreModel:
     intercept: float
     slope: float
     category_min_count: int
-    category_min_fraction: float
+    category_min_fractions: tuple[float, ...]
 
 
 @dataclass(frozen=True)

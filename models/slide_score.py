@@ -64,8 +64,11 @@ def fit_slide_score(
     quantile = float(np.quantile(x[negative], NEGATIVE_SHARE))
     intercept = float(np.log(NEGATIVE_SCORE / (1 - NEGATIVE_SCORE)) - slope * quantile)
     large = negative & (total >= 300)
-    worse = slides.found[:, [one.is_abnormal for one in classes]].sum(axis=1)
-    fraction = float(np.quantile(worse[large] / total[large], NEGATIVE_SHARE))
+    fractions = []
+    for one in classes:
+        as_bad = slides.found[:, [other.severity >= one.severity for other in classes]]
+        share_as_bad = as_bad[large].sum(axis=1) / total[large]
+        fractions.append(round(float(np.quantile(share_as_bad, NEGATIVE_SHARE)), 5))
     model = {
         "class_weights": [float(value) for value in weights],
         "prior_abnormal": round(prior_abnormal, 5),
@@ -73,7 +76,7 @@ def fit_slide_score(
         "intercept": round(intercept, 4),
         "slope": round(slope, 4),
         "category_min_count": MIN_COUNT,
-        "category_min_fraction": round(min(fraction, 1.0), 5),
+        "category_min_fractions": fractions,
     }
     return model, _judge(compose_slides(matrix, classes, seed=2), model)
 

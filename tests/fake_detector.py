@@ -13,7 +13,7 @@ SLIDE_SCORE = SlideScoreModel(
     intercept=5.0,
     slope=1.5,
     category_min_count=2,
-    category_min_fraction=0.001,
+    category_min_fractions=(0.001,) * 6,
 )
 
 

@@ -28,6 +28,7 @@ def describe_bundle(
     if len(score["class_weights"]) != len(classes):
         worst = max((one.severity for one in classes), default=0) or 1
         score["class_weights"] = [DEFAULT_WEIGHT * one.severity / worst for one in classes]
+        score["category_min_fractions"] = [max(score["category_min_fractions"])] * len(classes)
     thresholds = config.postprocess.score_thresholds
     if len(thresholds) != len(classes):
         thresholds = (min(thresholds),) * len(classes)

@@ -99,15 +99,16 @@ def name_category(
 ) -> str:
     """The most severe class with enough cells of it or worse; else the negative class.
 
-    Enough is the larger of `category_min_count` and `category_min_fraction` of all cells.
+    Enough is the larger of `category_min_count` and the class's own `category_min_fractions` of all
+    cells.
     """
     total = int(counts.sum())
     if total == 0:
         return NO_CELLS
-    enough = max(model.category_min_count, model.category_min_fraction * total)
     severity = np.array([one.severity for one in classes])
     by_severity = sorted(range(len(classes)), key=lambda label: -severity[label])
     for label in by_severity:
+        enough = max(model.category_min_count, model.category_min_fractions[label] * total)
         as_bad = int(counts[severity >= severity[label]].sum())
         if classes[label].is_abnormal and counts[label] > 0 and as_bad >= enough:
             return classes[label].name

@@ -77,7 +77,7 @@ def describe_model(**changes: Any) -> dict[str, Any]:
             "intercept": 5.0,
             "slope": 1.5,
             "category_min_count": 2,
-            "category_min_fraction": 0.01,
+            "category_min_fractions": (0.01, 0.01),
         },
         "network": describe_network(),
     }
