@@ -24,6 +24,21 @@ RATE_SPREAD = 0.35
 #: Of slides without any abnormal cell, this share scores below `NEGATIVE_SCORE`.
 NEGATIVE_SHARE, NEGATIVE_SCORE = 0.97, 0.1
 MIN_COUNT = 3
+#: Weight of all fields against the few that hold no abnormal cell.
+PRIOR_CELLS = 100
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What becomes of a cell.
+
+    Attributes:
+        outcome: (C, C + 1) probability of each class found, by true class; last = missed.
+        invented: (C,) false alarms of each class, per cell on the slide.
+    """
+
+    outcome: NDArray[np.float64]
+    invented: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -39,13 +54,35 @@ class Composed:
     abnormal: NDArray[np.bool_]
 
 
+def estimate_rates(
+    matrix: NDArray[np.int64], negative_matrix: NDArray[np.int64], classes: Sequence[CellClass]
+) -> Rates:
+    """What becomes of a cell, from the confusion on all fields and on those without abnormal cells.
+
+    Abnormal detections that match no label are often real cells that nobody labelled, and stand
+    where other abnormal ones do. So false alarms are taken from the negative fields; as these are
+    few, all fields together count as `PRIOR_CELLS` further cells.
+    """
+    num_classes = len(classes)
+    cells, negative_cells = (int(one[:num_classes].sum()) for one in (matrix, negative_matrix))
+    outcome = matrix[:num_classes] / np.maximum(matrix[:num_classes].sum(axis=1), 1)[:, None]
+    for label, one in enumerate(classes):
+        if not one.is_abnormal:
+            seen = negative_matrix[label]
+            blended = seen + PRIOR_CELLS * outcome[label]
+            outcome[label] = blended / blended.sum() if blended.sum() else outcome[label]
+    invented = matrix[num_classes, :num_classes] / max(cells, 1)
+    blended = negative_matrix[num_classes, :num_classes] + PRIOR_CELLS * invented
+    return Rates(outcome, blended / (negative_cells + PRIOR_CELLS))
+
+
 def fit_slide_score(
-    matrix: NDArray[np.int64], classes: Sequence[CellClass], class_weights: Sequence[float]
+    rates: Rates, classes: Sequence[CellClass], class_weights: Sequence[float]
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """Coefficients of the slide score, and how well they do on other composed slides.
 
     Args:
-        matrix: (C + 1, C + 1) confusion, rows true, columns found, last = none.
+        rates: of the detector.
         classes: in label order.
         class_weights: one per class, see `SlideScoreModel`.
 
@@ -53,7 +90,7 @@ def fit_slide_score(
         Fields of `SlideScoreModel`; AUC and the share of negative slides below 0.1.
     """
     weights = np.asarray(class_weights, np.float64)
-    slides = compose_slides(matrix, classes, seed=1)
+    slides = compose_slides(rates, classes, seed=1)
     total = slides.found.sum(axis=1)
     negative = ~slides.abnormal
     share = slides.found @ weights / np.maximum(total, 1)
@@ -78,17 +115,14 @@ def fit_slide_score(
         "category_min_count": MIN_COUNT,
         "category_min_fractions": fractions,
     }
-    return model, _judge(compose_slides(matrix, classes, seed=2), model)
+    return model, _judge(compose_slides(rates, classes, seed=2), model)
 
 
-def compose_slides(matrix: NDArray[np.int64], classes: Sequence[CellClass], seed: int) -> Composed:
+def compose_slides(rates: Rates, classes: Sequence[CellClass], seed: int) -> Composed:
     """Slides of 30 to 20,000 cells, half of them without any abnormal cell."""
     rng = np.random.default_rng(seed)
     num_classes = len(classes)
     is_abnormal = np.array([one.is_abnormal for one in classes])
-    seen = np.maximum(matrix[:num_classes].sum(axis=1), 1)
-    outcome = matrix[:num_classes] / seen[:, None]
-    invented = matrix[num_classes, :num_classes] / max(int(matrix[:num_classes].sum()), 1)
     found = np.zeros((NUM_SLIDES, num_classes), np.int64)
     abnormal = rng.random(NUM_SLIDES) < 0.5
     for index in range(NUM_SLIDES):
@@ -97,9 +131,9 @@ def compose_slides(matrix: NDArray[np.int64], classes: Sequence[CellClass], seed
         mix = _draw_mix(is_abnormal, float(share), rng)
         rate = np.exp(rng.normal(0, RATE_SPREAD))
         for label, count in enumerate(rng.multinomial(num_cells, mix)):
-            row = _spread_errors(outcome[label], label, rate)
+            row = _spread_errors(rates.outcome[label], label, rate)
             found[index] += rng.multinomial(count, row)[:num_classes]
-        found[index] += rng.poisson(num_cells * np.minimum(invented * rate, 1.0))
+        found[index] += rng.poisson(num_cells * np.minimum(rates.invented * rate, 1.0))
     return Composed(found, abnormal)
 
 

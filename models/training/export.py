@@ -12,7 +12,7 @@ from models.bundle import write_bundle
 from models.classes import CellClass
 from models.config import TrainConfig
 from models.evaluate import Evaluation
-from models.slide_score import fit_slide_score
+from models.slide_score import estimate_rates, fit_slide_score
 
 #: For class lists whose weights the configuration does not give: the share of the worst severity.
 DEFAULT_WEIGHT = 1.0
@@ -69,7 +69,8 @@ def export_bundle(
     if measured is not None:
         model["score_thresholds"] = measured[1]
         weights = model["slide_score"]["class_weights"]
-        fitted, facts_of_fit = fit_slide_score(measured[0].confusion, classes, weights)
+        rates = estimate_rates(measured[0].confusion, measured[0].negative_confusion, classes)
+        fitted, facts_of_fit = fit_slide_score(rates, classes, weights)
         model["slide_score"] = fitted
         facts |= {"slide_score_on_composed_slides": facts_of_fit}
         model["training"] = facts
