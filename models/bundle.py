@@ -50,7 +50,7 @@ class InputModel(_Part):
     """The tiles it wants, and how their pixels are normalised; see `InputSpec`."""
 
     mpp: float = Field(gt=0, le=20)
-    tile_size_px: int = Field(ge=64, le=4096, multiple_of=32)
+    tile_size_px: int = Field(ge=128, le=4096, multiple_of=32)
     overlap_px: int = Field(ge=0)
     mean_rgb: tuple[float, float, float]
     std_rgb: tuple[Positive, Positive, Positive]
@@ -228,11 +228,17 @@ def write_bundle(
         BundleError: a value is wrong or the folder cannot be written.
     """
     from safetensors.torch import save_file
+    from torch import contiguous_format
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=folder.name + ".", dir=folder.parent))
     try:
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+        # Copies, for heads that share weights between levels have one tensor under many names,
+        # which safetensors does not write.
+        tensors = {
+            name: tensor.detach().cpu().clone(memory_format=contiguous_format)
+            for name, tensor in weights.items()
+        }
         save_file(tensors, part / WEIGHTS_FILE)
         checked = BundleModel(**model, weights_sha256=_sha256(part / WEIGHTS_FILE))
         (part / MODEL_FILE).write_text(checked.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -241,9 +247,7 @@ def write_bundle(
         part.chmod(0o755)
         for file in part.iterdir():
             file.chmod(0o644)
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(part, folder)
+        _put_in_place(part, folder)
     except ValidationError as error:
         raise BundleError(f"bundle {folder} would not be valid: {error}") from error
     except OSError as error:
@@ -251,6 +255,20 @@ def write_bundle(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return checked
+
+
+def _put_in_place(part: Path, folder: Path) -> None:
+    """Moves `part` to `folder`; what was there is only deleted once the new one stands."""
+    old = part.with_name(part.name + ".old")
+    if folder.exists():
+        os.replace(folder, old)
+    try:
+        os.replace(part, folder)
+    except OSError:
+        if old.exists():
+            os.replace(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _names(extra_dir: Path | None) -> set[str]:

@@ -14,10 +14,18 @@ from torch import Tensor, nn
 from models.bundle import BundleModel
 from models.detector import Detections, DetectorInfo, TileBatch, no_detections
 from models.engines.graph import Forward
+from models.errors import BundleError
+
+#: What every head's `predict_by_feat` reads of the network's `test_cfg`.
+TEST_CFG_KEYS = ("score_thr", "nms", "max_per_img")
 
 
 class NetworkDetector:
-    """Runs a network on tiles; see `models.detector.Detector`."""
+    """Runs a network on tiles; see `models.detector.Detector`.
+
+    Raises:
+        BundleError: the network is no dense detector of the model's classes.
+    """
 
     def __init__(
         self,
@@ -26,6 +34,7 @@ class NetworkDetector:
         forward: Forward,
         min_score: float | None = None,
     ) -> None:
+        _check_fit(model, network)
         info = model.info(forward.name)
         if min_score is not None:
             info = replace(info, score_thresholds=(min_score,) * len(info.classes))
@@ -89,3 +98,20 @@ class NetworkDetector:
         keep = score >= np.asarray(self._info.score_thresholds, np.float32)[label]
         has_area = ((bbox[:, 2:] - bbox[:, :2]) > 0).all(axis=1)
         return whole.take(keep & has_area)
+
+
+def _check_fit(model: BundleModel, network: nn.Module) -> None:
+    head, test_cfg = getattr(network, "bbox_head", None), getattr(network, "test_cfg", None)
+    if head is None or not hasattr(head, "prior_generator"):
+        raise BundleError(
+            f"network {type(network).__name__} of {model.name!r} has no dense bbox_head: "
+            "use a single-stage detector"
+        )
+    missing = [key for key in TEST_CFG_KEYS if test_cfg is None or key not in test_cfg]
+    if missing:
+        raise BundleError(f"network.test_cfg of {model.name!r} lacks {', '.join(missing)}")
+    if head.num_classes != len(model.classes):
+        raise BundleError(
+            f"network.bbox_head.num_classes of {model.name!r} is {head.num_classes}, but there are "
+            f"{len(model.classes)} classes"
+        )

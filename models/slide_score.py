@@ -18,12 +18,13 @@ from models.classes import CellClass
 NUM_SLIDES = 2000
 CELLS_PER_SLIDE = (30, 20_000)
 ABNORMAL_SHARE = (0.02, 0.5)
-PRIOR_TOTAL = 20.0
+#: Cells assumed on top of those seen, at the rate of false alarms: a handful of cells is no evidence.
+PRIOR_TOTAL = 200.0
 #: Slides differ in stain and focus, so their error rates do too: spread of the rates' logarithm.
 RATE_SPREAD = 0.35
 #: Of slides without any abnormal cell, this share scores below `NEGATIVE_SCORE`.
 NEGATIVE_SHARE, NEGATIVE_SCORE = 0.97, 0.1
-MIN_COUNT = 3
+MIN_COUNT = 5
 #: Weight of all fields against the few that hold no abnormal cell.
 PRIOR_CELLS = 100
 
@@ -163,7 +164,7 @@ def _fit_logistic(x: NDArray[np.float64], y: NDArray[np.bool_]) -> float:
     def cost(parameters: NDArray[np.float64]) -> float:
         z = parameters[0] + parameters[1] * centred
         loss = np.logaddexp(0.0, np.where(y, -z, z)).mean()
-        return float(loss + 0.001 * parameters[1] ** 2)
+        return float(loss + 0.03 * parameters[1] ** 2)
 
     slope = float(minimize(cost, np.array([0.0, 1.0])).x[1])
     return max(slope, 0.1)

@@ -6,9 +6,9 @@ Level-0 pixels have their origin top left of the slide; a downsample is level-0 
 from collections.abc import Sequence
 
 
-def tile_size_level0(tile_size_px: int, tile_mpp: float, slide_mpp: float) -> int:
-    """Side of a tile in level-0 px, rounded to whole ones, at least 1."""
-    return max(1, round(tile_size_px * tile_mpp / slide_mpp))
+def lattice_level0(lattice_px: int, tile_mpp: float, slide_mpp: float) -> int:
+    """So many tile px in level-0 px, rounded to whole ones, at least 1."""
+    return max(1, round(lattice_px * tile_mpp / slide_mpp))
 
 
 def um_to_level0(length_um: float, slide_mpp: float) -> float:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.pipeline.geometry import area_mm2, best_level, tile_size_level0, um_to_level0
+from service.pipeline.geometry import area_mm2, best_level, lattice_level0, um_to_level0
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,6 @@ def test_the_level_is_never_coarser_than_wanted_but_for_rounding(
 
 
 def test_lengths_and_areas() -> None:
-    assert tile_size_level0(512, 0.49, 0.245) == 1024
+    assert lattice_level0(32, 0.49, 0.245) == 64
     assert um_to_level0(10.0, 0.25) == 40.0
     assert area_mm2(4e6, 0.5) == 1.0

@@ -80,3 +80,17 @@ def test_plans_are_the_same_each_time() -> None:
     assert plan((2000, 1500), InputSpec(0.5, 256, 64)) == plan(
         (2000, 1500), InputSpec(0.5, 256, 64)
     )
+
+
+@given(sizes, specs, specs)
+@settings(deadline=None, max_examples=60)
+def test_corners_of_every_plan_at_one_scale_lie_on_one_lattice(
+    size: tuple[int, int], first: InputSpec, second: InputSpec
+) -> None:
+    same_scale = InputSpec(first.mpp, second.tile_size_px, second.overlap_px)
+    plans = [plan(size, first), plan(size, same_scale)]
+    assert plans[0].downsample == plans[1].downsample
+    lattice = round(plans[0].downsample * 32)
+    for planned in plans:
+        assert {tile.x % lattice for tile in planned.tiles} == {0}
+        assert {tile.y % lattice for tile in planned.tiles} == {0}
