@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from models.errors import UnsupportedOpError
-from models.ops import deform_conv, focal_loss, nms
+from models.ops import deform_conv, focal_loss, nms, roi_align
 
 EXTENSION = "mmcv._ext"
 
@@ -22,6 +22,8 @@ SUPPLIED: dict[str, Callable[..., Any]] = {
     "deform_conv_forward": deform_conv.deform_conv_forward,
     "deform_conv_backward_input": deform_conv.deform_conv_backward_input,
     "deform_conv_backward_parameters": deform_conv.deform_conv_backward_parameters,
+    "roi_align_forward": roi_align.roi_align_forward,
+    "roi_align_backward": roi_align.roi_align_backward,
 }
 
 

@@ -164,7 +164,7 @@ def _fit_logistic(x: NDArray[np.float64], y: NDArray[np.bool_]) -> float:
     def cost(parameters: NDArray[np.float64]) -> float:
         z = parameters[0] + parameters[1] * centred
         loss = np.logaddexp(0.0, np.where(y, -z, z)).mean()
-        return float(loss + 0.03 * parameters[1] ** 2)
+        return float(loss + 0.01 * parameters[1] ** 2)
 
     slope = float(minimize(cost, np.array([0.0, 1.0])).x[1])
     return max(slope, 0.1)

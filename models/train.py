@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.utils.tensorboard import SummaryWriter
@@ -24,6 +25,14 @@ from models.training.progress import OnTrainProgress
 from models.training.validation import detect_held_out, measure
 
 Say = Callable[[str], None]
+
+#: Parts of a configuration that do not change what is learned: with others, a finished run is
+#: exported anew.
+NOT_LEARNED: dict[str, Any] = {
+    "postprocess": True,
+    "slide_score": True,
+    "input": {"tile_size_px": True, "overlap_px": True},
+}
 
 
 @dataclass(frozen=True)
@@ -162,8 +171,7 @@ def claim_run_dir(run_dir: Path, config: TrainConfig, fields: FieldSet) -> None:
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     run = {
-        # Thresholds and score do not change what is learned: the same run is exported anew.
-        "config": config.model_dump(mode="json", exclude={"postprocess", "slide_score"}),
+        "config": config.model_dump(mode="json", exclude=NOT_LEARNED),
         "num_fields": len(fields.fields),
         "num_cells": fields.num_cells,
         "classes": [one.name for one in fields.classes],
