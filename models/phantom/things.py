@@ -35,7 +35,7 @@ class Look:
         elongation: of the nucleus, and less so of the cell.
         stain: shares of cyanophilic, eosinophilic and orangeophilic cytoplasm.
         cell_strength: of the cytoplasm's stain.
-        halo, binucleated: how often.
+        halo: how often there is one around the nucleus.
     """
 
     nucleus_um2: tuple[float, float]
@@ -47,7 +47,6 @@ class Look:
     stain: tuple[float, float, float]
     cell_strength: tuple[float, float]
     halo: float = 0.0
-    binucleated: float = 0.0
 
 
 LOOKS: dict[str, Look] = {
@@ -67,7 +66,6 @@ LOOKS: dict[str, Look] = {
         (0.4, 0.45, 0.15),
         (0.4, 0.8),
         halo=0.75,
-        binucleated=0.25,
     ),
     "ASC-H": Look(
         (62, 88), (150, 240), (0.90, 1.2), 0.20, 0.10, (1.0, 1.4), (0.75, 0.2, 0.05), (0.5, 0.9)
@@ -115,18 +113,6 @@ def _draw_cell(
         elongation=elongation,
         angle=angle,
     )
-    if rng.random() < look.binucleated:
-        apart = 1.7 * radius_px
-        second = (
-            centre[0] + apart * 0.5 * np.cos(angle + 1.2),
-            centre[1] + apart * 0.5 * np.sin(angle + 1.2),
-        )
-        first = (2 * centre[0] - second[0], 2 * centre[1] - second[1])
-        pair = [
-            draw_outline(side, at, radius_px * 0.82, rng, roughness=look.irregularity)
-            for at in (first, second)
-        ]
-        nucleus = np.maximum(*pair)
     cell = _draw_cytoplasm(look, side, centre, mpp, rng, elongation, angle)
     if rng.random() < look.halo:
         cell = _clear_halo(cell, side, centre, radius_px, rng)
