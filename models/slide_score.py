@@ -18,7 +18,7 @@ from models.classes import CellClass
 NUM_SLIDES = 2000
 CELLS_PER_SLIDE = (30, 20_000)
 ABNORMAL_SHARE = (0.02, 0.5)
-#: Cells assumed on top of those seen, at the rate of false alarms: a handful of cells is no evidence.
+#: Cells assumed on top of those seen, at the rate of false alarms: a handful is no evidence.
 PRIOR_TOTAL = 200.0
 #: Slides differ in stain and focus, so their error rates do too: spread of the rates' logarithm.
 RATE_SPREAD = 0.35
