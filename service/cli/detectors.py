@@ -23,9 +23,17 @@ def detectors(
     if as_json:
         typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
         return
-    table = Table("name", "classes", "µm/px", "tile px", "digest")
+    table = Table("name", "classes", "µm/px", "tile px", "engine", "digest")
     for info in found:
         classes = ", ".join(one.name for one in info.classes)
         spec = info.input
-        table.add_row(info.name, classes, f"{spec.mpp}", f"{spec.tile_size_px}", info.digest[7:19])
+        table.add_row(
+            info.name,
+            classes,
+            f"{spec.mpp}",
+            f"{spec.tile_size_px}",
+            info.engine,
+            info.digest[7:19],
+        )
     Console().print(table)
+    typer.echo("Engine auto: openvino on a CPU, torch on a GPU or where openvino cannot run it.")

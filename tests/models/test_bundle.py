@@ -1,11 +1,14 @@
 """Bundles come back as they were written, and broken or hostile ones are refused by name."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from models.bundle import (
     find_bundle,
@@ -142,3 +145,39 @@ def test_a_bundle_that_would_not_be_valid_is_not_written(tmp_path: Path) -> None
     with pytest.raises(BundleError, match="would not be valid"):
         write_bundle(tmp_path / "x", describe_model(merge_iou=7.0), {"a": torch.zeros(1)}, "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_shared_between_levels_are_written_under_each_name(tmp_path: Path) -> None:
+    one = torch.arange(4.0)
+    write_bundle(tmp_path / "x", describe_model(), {"a": one, "b": one}, "")
+    found = load_file(tmp_path / "x" / "weights.safetensors")
+    assert torch.equal(found["a"], one)
+    assert torch.equal(found["b"], one)
+
+
+def test_a_bundle_replaces_the_one_that_is_there(bundle: Path) -> None:
+    before = read_info(str(bundle)).digest
+    (bundle / "left over").touch()
+    write_bundle(bundle, describe_model(merge_iou=0.7), {"a": torch.zeros(1)}, "new")
+    assert read_info(str(bundle)).digest != before
+    assert sorted(path.name for path in bundle.iterdir()) == [
+        "card.md",
+        "model.json",
+        "weights.safetensors",
+    ]
+    assert [path.name for path in bundle.parent.iterdir()] == ["small"]
+
+
+def test_the_old_bundle_stays_where_the_new_one_cannot_be_written(bundle: Path) -> None:
+    before = read_info(str(bundle)).digest
+    with pytest.raises(BundleError, match="would not be valid"):
+        write_bundle(bundle, describe_model(merge_iou=7.0), {"a": torch.zeros(1)}, "")
+    assert read_info(str(bundle)).digest == before
+
+
+def test_reading_what_a_detector_is_imports_no_torch(bundle: Path) -> None:
+    code = (
+        "import sys; from models.bundle import read_info; "
+        f"read_info({str(bundle)!r}); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

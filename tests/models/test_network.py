@@ -76,6 +76,18 @@ def test_what_is_no_description_is_refused(description: Any) -> None:
         build_network(description)
 
 
-def test_wrong_arguments_are_reported_as_such() -> None:
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("backbone.depth", 19),
+        ("backbone.base_channels", -1),
+        ("backbone.norm_cfg.requires_grad", [{}]),
+        ("bbox_head.strides", {}),
+        ("bbox_head.num_classes", -1),
+        ("bbox_head.norm_cfg.num_groups", 0),
+        ("bbox_head.loss_cls", None),
+    ],
+)
+def test_wrong_arguments_are_reported_as_such(place: str, value: Any) -> None:
     with pytest.raises(BundleError, match="cannot be built"):
-        build_network(with_value("backbone.depth", 19))
+        build_network(with_value(place, value))

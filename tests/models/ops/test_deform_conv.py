@@ -75,3 +75,24 @@ def _run(layer: torch.nn.Module, x: Tensor, offset: Tensor, weight: Tensor) -> T
 
     found: Tensor = mmcv_deform_conv2d(x, offset, weight, 1, 1, 1, 1, 1)
     return found
+
+
+def test_offsets_in_half_precision_do_not_move_the_samples() -> None:
+    torch.manual_seed(4)
+    x, weight = torch.randn(1, 2, 64, 64), torch.randn(2, 2, 3, 3)
+    offset = torch.zeros(1, 18, 64, 64)
+    exact = deform_conv2d(x.bfloat16().float(), offset, weight.bfloat16().float(), geometry())
+    half = deform_conv2d(x.bfloat16(), offset.bfloat16(), weight.bfloat16(), geometry())
+    torch.testing.assert_close(half.float(), exact, rtol=1e-4, atol=1e-4)
+
+
+def test_mmcv_trains_it_in_half_precision() -> None:
+    from mmcv.ops import DeformConv2d
+
+    layer = DeformConv2d(2, 3, 3, padding=1).bfloat16()
+    x = torch.randn(2, 2, 4, 5, dtype=torch.bfloat16, requires_grad=True)
+    offset = torch.zeros(2, 18, 4, 5, dtype=torch.bfloat16, requires_grad=True)
+    layer(x, offset).sum().backward()
+    assert x.grad is not None
+    assert offset.grad is not None
+    assert x.grad.dtype == offset.grad.dtype == layer.weight.grad.dtype == torch.bfloat16
