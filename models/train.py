@@ -97,11 +97,7 @@ def run_training(
 
     def on_epoch(state: TrainState, writer: SummaryWriter) -> None:
         if held_out is not None and state.epoch % options.validate_every_epochs == 0:
-            results = detect_held_out(state.average.module, config, held_out)
-            figures, _ = measure(results, config, held_out)
-            for key in ("map50", "any_cell_ap50", "abnormal_ap50"):
-                writer.add_scalar(f"fold/{key}", getattr(figures, key) or 0.0, state.iteration)
-            say(f"epoch {state.epoch}: {summarise(figures)}")
+            validate(state, writer, config, held_out, say)
 
     network = run_epochs(epochs, run_dir, device, on_progress, on_epoch)
     measured = None
@@ -109,15 +105,31 @@ def run_training(
         results = detect_held_out(network, config, held_out)
         measured = measure(results, config, held_out, choose=True)
         say(f"at the end: {summarise(measured[0])}")
-    facts = {
+    facts = note_facts(config, fields, options)
+    bundle = run_dir / "bundle"
+    return export_bundle(network, config, fields.classes, bundle, options.name, facts, measured)
+
+
+def validate(
+    state: TrainState, writer: SummaryWriter, config: TrainConfig, held_out: FieldSet, say: Say
+) -> None:
+    """Measures the averaged network on the held-out fold, and tells it and TensorBoard."""
+    results = detect_held_out(state.average.module, config, held_out)
+    figures, _ = measure(results, config, held_out)
+    for key in ("map50", "any_cell_ap50", "abnormal_ap50"):
+        writer.add_scalar(f"fold/{key}", getattr(figures, key) or 0.0, state.iteration)
+    say(f"epoch {state.epoch}: {summarise(figures)}")
+
+
+def note_facts(config: TrainConfig, fields: FieldSet, options: TrainOptions) -> dict[str, Any]:
+    """What a bundle and its card say of the run."""
+    return {
         "fields": len(fields.fields),
         "cells": fields.num_cells,
         "fold_held_out": options.fold,
         "seed": config.train.seed,
         "epochs": config.train.epochs,
     }
-    bundle = run_dir / "bundle"
-    return export_bundle(network, config, fields.classes, bundle, options.name, facts, measured)
 
 
 def summarise(figures: Evaluation) -> str:
