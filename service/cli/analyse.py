@@ -148,10 +148,10 @@ def _print(report: "SlideReport", output: Path) -> None:
     adequacy = report.adequacy
     console.print(f"abnormality score  {report.abnormality_score:.3f}  (0 normal, 1 abnormal)")
     console.print(f"category           {report.category}")
-    console.print(
-        f"adequacy           {'adequate' if adequacy.adequate else 'too few cells'}: "
-        f"{adequacy.num_squamous_cells} seen, {adequacy.minimum} wanted"
-    )
+    seen, least = adequacy.num_squamous_cells, adequacy.minimum
+    reason = "abnormal cells are present" if seen < least else "enough cells"
+    judged = f"adequate, {reason}" if adequacy.adequate else "too few cells"
+    console.print(f"adequacy           {judged}: {seen} of {least} squamous cells seen")
     if adequacy.unreadable_area_mm2:
         console.print(f"unreadable         {adequacy.unreadable_area_mm2:.3f} mm²")
     for name in (REPORT, ANNOTATIONS, OVERLAY):
