@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -76,6 +77,7 @@ def _tile_progress() -> "Iterator[OnProgress]":
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
     )
     with bar:
         task = bar.add_task("tiles", total=None, rate="")

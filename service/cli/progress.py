@@ -1,5 +1,6 @@
 """Progress bars of the command line, on stderr so that stdout stays for results."""
 
+import sys
 from types import TracebackType
 
 from rich.console import Console
@@ -19,6 +20,7 @@ class TrainProgressBar:
             TextColumn("loss {task.fields[loss]}"),
             TimeRemainingColumn(),
             console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
         )
         self._task = self._bar.add_task("train", total=None, epoch="-", loss="-")
 

@@ -77,11 +77,7 @@ def _read(slide: Slide, plan: TilePlan, tile: Tile) -> Pixels | None:
     try:
         pixels = slide.read_region(tile.x, tile.y, plan.level, side, side)
     except SlideUnreadableError:
-        # Once more: the handle may have been spoiled by another thread's damaged tile.
-        try:
-            pixels = slide.read_region(tile.x, tile.y, plan.level, side, side)
-        except SlideUnreadableError:
-            return None
+        return None
     size = (plan.spec.tile_size_px,) * 2
     if pixels.shape[:2] == size:
         return pixels

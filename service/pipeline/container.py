@@ -4,6 +4,10 @@ OpenSlide gives one and the same error for a PDF and a truncated slide; a labora
 which it sent.
 """
 
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import tifffile
@@ -43,14 +47,20 @@ def check_container(path: Path) -> None:
 
 
 def _check_tiff(path: Path, size: int) -> None:
+    complaints = _Complaints()
     try:
-        with tifffile.TiffFile(path) as tiff:
+        with complaints.heard(), tifffile.TiffFile(path) as tiff:
             ends = [_end_of_data(page) for page in tiff.pages]
     # A damaged directory makes tifffile raise whatever its parsing stumbles on.
     except Exception as error:
         raise SlideUnreadableError(
             f"the slide's TIFF directories are damaged or cut off ({error}): upload it again"
         ) from error
+    if complaints.lost_directory:
+        raise SlideUnreadableError(
+            f"the slide is truncated: a directory of its TIFF lies beyond its {size} bytes: "
+            "upload it again"
+        )
     if not ends:
         raise SlideUnreadableError(
             "the slide's TIFF holds no image: it is damaged or cut off, upload it again"
@@ -61,6 +71,30 @@ def _check_tiff(path: Path, size: int) -> None:
             f"the slide is truncated: it has {size} bytes, but its tiles reach to byte {end}: "
             "upload it again"
         )
+
+
+class _Complaints(logging.Handler):
+    """Hears tifffile say that a directory lies beyond the file's end; it goes on without it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lost_directory = False
+        # Other threads may be reading other files.
+        self._thread = threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread and "invalid page offset" in record.getMessage():
+            self.lost_directory = True
+
+    @contextlib.contextmanager
+    def heard(self) -> Iterator[None]:
+        """While in here, tifffile's log is listened to."""
+        logger = tifffile.logger()
+        logger.addHandler(self)
+        try:
+            yield
+        finally:
+            logger.removeHandler(self)
 
 
 def _end_of_data(page: tifffile.TiffPage | tifffile.TiffFrame) -> int:

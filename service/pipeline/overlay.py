@@ -25,20 +25,18 @@ def draw_overlay(
 
     Returns:
         (H, W, 3) uint8 RGB.
-
-    Raises:
-        SlideUnreadableError: the slide's overview cannot be read.
     """
-    picture = np.array(slide.thumbnail(max_side_px))
-    scale = picture.shape[1] / slide.info.width
+    overview = slide.read_overview(max(slide.info.width, slide.info.height) / max_side_px)
+    picture = overview.pixels
+    boxes = detections.bbox_xyxy.astype(np.float64) / overview.downsample
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = np.maximum((boxes[:, 2:] - boxes[:, :2]) / 2, MIN_HALF_SIDE_PX)
+    corners = np.rint(np.hstack([centre - half, centre + half])).astype(np.int64)
     severity = np.array([one.severity for one in classes])[detections.label]
     for index in np.argsort(severity, kind="stable"):
         one = classes[detections.label[index]]
-        x1, y1, x2, y2 = detections.bbox_xyxy[index] * scale
-        half = max(float(x2 - x1) / 2, MIN_HALF_SIDE_PX)
-        x, y = (x1 + x2) / 2, (y1 + y2) / 2
-        low, high = (round(x - half), round(y - half)), (round(x + half), round(y + half))
-        cv2.rectangle(picture, low, high, one.color, 2 if one.is_abnormal else 1)
+        x1, y1, x2, y2 = corners[index].tolist()
+        cv2.rectangle(picture, (x1, y1), (x2, y2), one.color, 2 if one.is_abnormal else 1)
     return _add_legend(picture, detections, classes)
 
 

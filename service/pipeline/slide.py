@@ -6,9 +6,11 @@ Says what a slide is, tells a wrong file from a damaged one, gives RGB on the sl
 import math
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+import cv2
 import numpy as np
 import openslide
 from numpy.typing import NDArray
@@ -16,12 +18,33 @@ from openslide import OpenSlide, OpenSlideError
 
 from service.errors import MppMissingError, NotASlideError, SlideUnreadableError
 from service.pipeline.container import check_container
+from service.pipeline.geometry import best_level
 from service.pipeline.types import MppSource, SlideInfo
 
 #: Objective power times µm/px of common scanners: 40 x 0.25, 20 x 0.5.
 POWER_TIMES_MPP = 10.0
 MAX_MPP = 20.0
 WHITE = (255, 255, 255)
+#: An overview is read in squares of this side, px of the level, 16 MiB each; damaged ones are
+#: halved down to about a scanner's own tile, so that little more than the damage is lost.
+OVERVIEW_BLOCK_PX, OVERVIEW_GRAIN_PX = 2048, 256
+#: Neither glass nor stain.
+DAMAGED_GREY = 160
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A whole slide, small.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 RGB; grey where damaged.
+        damaged: (H, W) bool, what could not be read.
+        downsample: level-0 px per px of it.
+    """
+
+    pixels: NDArray[np.uint8]
+    damaged: NDArray[np.bool_]
+    downsample: float
 
 
 class Slide:
@@ -69,36 +92,86 @@ class Slide:
         Raises:
             SlideUnreadableError: these pixels are damaged; others may still be read.
         """
-        handle = self._handle
-        try:
-            rgba = np.asarray(handle.read_region((x, y), level, (width, height)))
-        except OpenSlideError as error:
-            self._replace(handle)
-            raise SlideUnreadableError(f"region ({x}, {y}) of level {level}: {error}") from error
-        return _on_background(rgba, self.info.background_rgb)
+        return _on_background(self._read_rgba(x, y, level, width, height), self.info.background_rgb)
+
+    def read_overview(self, downsample: float) -> Overview:
+        """The whole slide, small; read in blocks, so that no level is ever held whole.
+
+        Args:
+            downsample: level-0 px per px of the picture; no slide is blown up.
+        """
+        info, wanted = self.info, max(1.0, downsample)
+        width, height = max(1, int(info.width / wanted)), max(1, int(info.height / wanted))
+        exact = max(info.width / width, info.height / height)
+        level = best_level(info.level_downsamples, exact)
+        scale = exact / info.level_downsamples[level]
+        overview = Overview(
+            np.full((height, width, 3), DAMAGED_GREY, np.uint8),
+            np.zeros((height, width), np.bool_),
+            exact,
+        )
+        side = max(1, int(OVERVIEW_BLOCK_PX / scale))
+        for y in range(0, height, side):
+            for x in range(0, width, side):
+                self._fill(overview, level, scale, (x, y, side))
+        return overview
 
     def thumbnail(self, max_side_px: int) -> NDArray[np.uint8]:
         """The whole slide, its longer side at most `max_side_px`, (H, W, 3) uint8 RGB.
 
-        Raises:
-            SlideUnreadableError: it cannot be read.
+        Damaged areas are grey.
         """
+        return self.read_overview(max(self.info.width, self.info.height) / max_side_px).pixels
+
+    def _fill(
+        self, overview: Overview, level: int, scale: float, block: tuple[int, int, int]
+    ) -> None:
+        """Reads one block of an overview; of a damaged one, what of its quarters can be read."""
+        left, top, side = block
+        part = overview.pixels[top : top + side, left : left + side]
+        height, width = part.shape[:2]
+        if not part.size:
+            return
         try:
-            picture = self._handle.get_thumbnail((max_side_px, max_side_px))
-        except OpenSlideError as error:
-            self._replace(self._handle)
-            raise SlideUnreadableError(f"the slide's overview cannot be read: {error}") from error
-        return np.asarray(picture.convert("RGB"))
+            pixels = self.read_region(
+                int(left * overview.downsample),
+                int(top * overview.downsample),
+                level,
+                max(1, round(width * scale)),
+                max(1, round(height * scale)),
+            )
+        except SlideUnreadableError:
+            if side * scale <= OVERVIEW_GRAIN_PX or side == 1:
+                overview.damaged[top : top + side, left : left + side] = True
+                return
+            half = -(-side // 2)
+            for x, y in ((0, 0), (half, 0), (0, half), (half, half)):
+                self._fill(overview, level, scale, (left + x, top + y, half))
+        else:
+            part[:] = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
 
-    def _replace(self, failed: OpenSlide) -> None:
-        """Errors are sticky: after one failed read a handle fails for good.
+    def _read_rgba(self, x: int, y: int, level: int, width: int, height: int) -> NDArray[np.uint8]:
+        """Errors are sticky: after one failed read a handle fails for good, for all its threads.
 
-        The failed one is not closed, since other threads may be reading from it; it is freed with
-        its last user.
+        So a failed read is tried once more on a handle that no other thread can spoil: what is
+        damaged then depends on the file alone. The shared handle is replaced but not closed, since
+        others may be reading from it; it is freed with its last user.
         """
-        with self._lock:
-            if self._handle is failed:
-                self._handle = _open(self._path)
+        handle = self._handle
+        try:
+            return np.asarray(handle.read_region((x, y), level, (width, height)))
+        except OpenSlideError:
+            with self._lock:
+                if self._handle is handle:
+                    self._handle = _open_handle(self._path)
+        with _open_handle(self._path) as own:
+            try:
+                return np.asarray(own.read_region((x, y), level, (width, height)))
+            except OpenSlideError as error:
+                raise SlideUnreadableError(
+                    f"region ({x}, {y}) of level {level} is damaged ({error}): scan the slide or "
+                    "upload it again"
+                ) from error
 
 
 def open_slide(path: Path, mpp: float | None = None) -> Slide:
@@ -114,6 +187,10 @@ def check_slide(path: Path, mpp: float | None = None) -> SlideInfo:
 
 def _open(path: Path) -> OpenSlide:
     check_container(path)
+    return _open_handle(path)
+
+
+def _open_handle(path: Path) -> OpenSlide:
     try:
         return OpenSlide(path)
     except openslide.OpenSlideUnsupportedFormatError as error:
