@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from service.exports.frame import Frame
+from service.exports.frame import Frame, cut_pieces
 from service.pipeline.types import Detections
 
 MEDIA_TYPE = "application/json"
@@ -39,18 +39,16 @@ def write_coco(chunks: Iterable[Detections], frame: Frame) -> Iterator[bytes]:
     }
     yield orjson.dumps(head)[:-1] + b',"annotations":['
     ids, separator = itertools.count(1), b""
-    for chunk in chunks:
-        rows = b",".join(orjson.dumps(row) for row in _make_rows(chunk, frame, ids))
-        if rows:
-            yield separator + rows
-            separator = b","
+    for piece in cut_pieces(chunks):
+        yield separator + b",".join(map(orjson.dumps, _make_rows(piece, frame, ids)))
+        separator = b","
     yield b"]}"
 
 
-def _make_rows(chunk: Detections, frame: Frame, ids: Iterator[int]) -> Iterator[dict[str, Any]]:
-    boxes = frame.boxes(chunk).tolist()
-    scores = chunk.score.astype(float).round(4).tolist()
-    for (x1, y1, x2, y2), score, label in zip(boxes, scores, chunk.label.tolist(), strict=True):
+def _make_rows(piece: Detections, frame: Frame, ids: Iterator[int]) -> Iterator[dict[str, Any]]:
+    boxes = frame.boxes(piece).tolist()
+    scores = piece.score.astype(float).round(4).tolist()
+    for (x1, y1, x2, y2), score, label in zip(boxes, scores, piece.label.tolist(), strict=True):
         width, height = round(x2 - x1, 2), round(y2 - y1, 2)
         yield {
             "id": next(ids),

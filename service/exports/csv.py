@@ -4,26 +4,24 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 
-from service.exports.frame import Frame
+from service.exports.frame import Frame, cut_pieces
 from service.pipeline.types import Detections
 
 MEDIA_TYPE = "text/csv"
-HEADER = ("x1", "y1", "x2", "y2", "class", "score")
+HEADER = ("x1", "y1", "x2", "y2", "class", "score", "label")
 
 
 def write_csv(chunks: Iterable[Detections], frame: Frame) -> Iterator[bytes]:
-    """A header, then x1, y1, x2, y2 in px, class name and score of every detection."""
+    """A header, then box in px, class name, score and label (the class by number) of every cell."""
     names = [one.name for one in frame.classes]
     yield _to_bytes([HEADER])
-    for chunk in chunks:
-        boxes = frame.boxes(chunk).tolist()
-        scores = chunk.score.astype(float).round(4).tolist()
-        rows = [
-            (*box, names[label], score)
-            for box, score, label in zip(boxes, scores, chunk.label.tolist(), strict=True)
-        ]
-        if rows:
-            yield _to_bytes(rows)
+    for piece in cut_pieces(chunks):
+        boxes = frame.boxes(piece).tolist()
+        scores = piece.score.astype(float).round(4).tolist()
+        yield _to_bytes(
+            (*box, names[label], score, label)
+            for box, score, label in zip(boxes, scores, piece.label.tolist(), strict=True)
+        )
 
 
 def _to_bytes(rows: Iterable[tuple[object, ...]]) -> bytes:

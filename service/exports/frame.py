@@ -1,6 +1,7 @@
 """What every export needs to know besides the detections: classes, slide, and origin."""
 
 import uuid
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from service.pipeline.types import CellClass, Detections, SlideInfo
 
 Origin = Literal["slide", "bounds"]
+
+#: Cells whose Python objects exist at one time: few MB, and larger pieces are no faster.
+PIECE_SIZE = 5_000
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,18 @@ class Frame:
         shifted = detections.bbox_xyxy.astype(np.float64) - np.tile(self.offset_xy, 2)
         return np.asarray(np.round(shifted, 2), np.float64)
 
-    def cell_id(self, box: list[float], label: int) -> str:
-        """A UUID that depends on the slide, the place and the class of a cell alone."""
-        return str(uuid.uuid5(self.namespace, f"{label}/{box}"))
+    def cell_ids(self, detections: Detections) -> Iterator[str]:
+        """UUIDs that depend on the slide, the place and the class of a cell alone.
+
+        They are the same for both origins, so that exports can be joined.
+        """
+        boxes = np.round(detections.bbox_xyxy.astype(np.float64), 2).tolist()
+        for box, label in zip(boxes, detections.label.tolist(), strict=True):
+            yield str(uuid.uuid5(self.namespace, f"{label}/{box}"))
+
+
+def cut_pieces(chunks: Iterable[Detections]) -> Iterator[Detections]:
+    """The same detections in order, in pieces that are small and never empty."""
+    for chunk in chunks:
+        for start in range(0, len(chunk), PIECE_SIZE):
+            yield chunk.take(np.arange(start, min(start + PIECE_SIZE, len(chunk))))

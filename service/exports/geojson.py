@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from service.exports.frame import Frame
+from service.exports.frame import Frame, cut_pieces
 from service.pipeline.types import Detections
 
 MEDIA_TYPE = "application/geo+json"
@@ -28,24 +28,23 @@ def write_geojson(chunks: Iterable[Detections], frame: Frame) -> Iterator[bytes]
     }
     yield b'{"type":"FeatureCollection","cytolibra":' + orjson.dumps(about) + b',"features":['
     separator = b""
-    for chunk in chunks:
-        features = b",".join(orjson.dumps(feature) for feature in make_features(chunk, frame))
-        if features:
-            yield separator + features
-            separator = b","
+    for piece in cut_pieces(chunks):
+        yield separator + b",".join(map(orjson.dumps, make_features(piece, frame)))
+        separator = b","
     yield b"]}"
 
 
-def make_features(chunk: Detections, frame: Frame) -> Iterator[dict[str, Any]]:
+def make_features(piece: Detections, frame: Frame) -> Iterator[dict[str, Any]]:
     """One Feature a detection: its box as a closed ring."""
     classifications = [{"name": one.name, "color": list(one.color)} for one in frame.classes]
-    boxes = frame.boxes(chunk).tolist()
-    scores = chunk.score.astype(float).round(4).tolist()
-    for box, score, label in zip(boxes, scores, chunk.label.tolist(), strict=True):
+    boxes = frame.boxes(piece).tolist()
+    scores = piece.score.astype(float).round(4).tolist()
+    ids = frame.cell_ids(piece)
+    for cell_id, box, score, label in zip(ids, boxes, scores, piece.label.tolist(), strict=True):
         x1, y1, x2, y2 = box
         yield {
             "type": "Feature",
-            "id": frame.cell_id(box, label),
+            "id": cell_id,
             "geometry": {
                 "type": "Polygon",
                 "coordinates": [[[x1, y1], [x2, y1], [x2, y2], [x1, y2], [x1, y1]]],

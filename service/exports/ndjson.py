@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import orjson
 
-from service.exports.frame import Frame
+from service.exports.frame import Frame, cut_pieces
 from service.exports.geojson import make_features
 from service.pipeline.types import Detections
 
@@ -16,10 +16,8 @@ MEDIA_TYPE = "application/x-ndjson"
 
 def write_ndjson(chunks: Iterable[Detections], frame: Frame) -> Iterator[bytes]:
     """The Features of `write_geojson`, one a line."""
-    for chunk in chunks:
-        lines = (
+    for piece in cut_pieces(chunks):
+        yield b"".join(
             orjson.dumps(feature, option=orjson.OPT_APPEND_NEWLINE)
-            for feature in make_features(chunk, frame)
+            for feature in make_features(piece, frame)
         )
-        if text := b"".join(lines):
-            yield text

@@ -67,9 +67,11 @@ def analyse_slide(
         progress = _Counter(len(plan.tiles), on_progress)
         groups = []
         for index, tiles in enumerate(cut_groups(plan, options.group_size)):
-            find = partial(find_cells, slide, detector, plan, tiles, options, progress.add)
+            start = index * options.group_size
+            tell = partial(progress.reach, start)
+            find = partial(find_cells, slide, detector, plan, tiles, options, tell)
             groups.append(run_group(index, find))
-            progress.reach((index + 1) * options.group_size)
+            progress.reach(start, len(tiles))
         clock.lap("detect")
     unreadable = [tile for group in groups for tile in group.unreadable_tiles]
     _check_readable(len(unreadable), len(plan.tiles), options.max_unreadable_fraction)
@@ -97,21 +99,16 @@ class _Clock:
 
 
 class _Counter:
-    """Tiles done; a group that is given back counts at once."""
+    """Tiles done; never falls, also where a group is run a second time."""
 
     def __init__(self, total: int, tell: OnProgress) -> None:
         self._done, self._total, self._tell = 0, total, tell
         self._tell(Progress(0, total))
 
-    def add(self, num_tiles: int) -> None:
-        self._done += num_tiles
+    def reach(self, start: int, num_tiles: int) -> None:
+        """Told that a group which starts at tile `start` has done so many of its own."""
+        self._done = max(self._done, start + num_tiles)
         self._tell(Progress(self._done, self._total))
-
-    def reach(self, num_tiles: int) -> None:
-        reached = min(num_tiles, self._total)
-        if reached > self._done:
-            self._done = reached
-            self._tell(Progress(self._done, self._total))
 
 
 def _check_readable(num_unreadable: int, num_tiles: int, limit: float) -> None:

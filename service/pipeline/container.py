@@ -15,10 +15,12 @@ import tifffile
 from service.errors import EmptyUploadError, NotASlideError, SlideUnreadableError
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-#: Containers of OpenSlide's formats that are no TIFF: DICOM's lies at byte 128; MIRAX is text.
+#: Containers of OpenSlide's formats that are no TIFF: Zeiss's own, and Sakura's SQLite.
+OTHER_MAGIC = (b"ZISRAWFILE", b"SQLite format 3\0")
+#: DICOM's lies behind a preamble.
 DICOM_MAGIC, DICOM_AT = b"DICM", 128
 #: Formats that the first bytes do not give away, known to OpenSlide by name.
-BY_SUFFIX = frozenset({".mrxs", ".vmu", ".vms", ".czi"})
+BY_SUFFIX = frozenset({".mrxs", ".vmu", ".vms"})
 
 
 def check_container(path: Path) -> None:
@@ -39,7 +41,11 @@ def check_container(path: Path) -> None:
         raise EmptyUploadError("the file is empty: send the slide's bytes")
     if head.startswith(TIFF_MAGIC):
         _check_tiff(path, size)
-    elif head[DICOM_AT:] != DICOM_MAGIC and path.suffix.lower() not in BY_SUFFIX:
+    elif not (
+        head.startswith(OTHER_MAGIC)
+        or head[DICOM_AT:] == DICOM_MAGIC
+        or path.suffix.lower() in BY_SUFFIX
+    ):
         raise NotASlideError(
             f"the file is not a slide: it begins with {head[:8]!r}, which is no container that "
             "OpenSlide reads (TIFF-based such as .svs, DICOM, MIRAX, ...)"

@@ -4,8 +4,10 @@ A group's result depends on the slide, the detector and its tiles alone, so it m
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.pipeline.batches import read_batches
 from service.pipeline.geometry import um_to_level0
@@ -17,6 +19,7 @@ from service.pipeline.types import (
     Detector,
     GroupResult,
     Options,
+    SlideInfo,
     Tile,
     no_detections,
 )
@@ -45,25 +48,21 @@ def find_cells(
         plan: of the whole slide.
         tiles: of this group.
         options: batch size and readers.
-        on_tiles: called with the number of tiles after every batch; may raise to stop.
+        on_tiles: called after every batch with how many of these tiles are done; may raise to stop.
     """
     by_index = {tile.index: tile for tile in tiles}
     margin_px = um_to_level0(SEAM_MARGIN_UM, slide.info.mpp)
-    limit = np.array([slide.info.width, slide.info.height] * 2, np.float32)
-    parts, unreadable = [no_detections()], list[int]()
-    for read in read_batches(slide, plan, tiles, options.batch_size, options.num_readers):
-        unreadable.extend(read.unreadable)
-        if len(read.tile_index):
-            found = detector.detect(read.batch)
-            in_plan = Detections(
-                np.clip(found.bbox_xyxy, 0, limit),
-                found.score,
-                found.label,
-                read.tile_index[found.tile_index],
-            )
-            has_area = ((in_plan.bbox_xyxy[:, 2:] - in_plan.bbox_xyxy[:, :2]) > 0).all(axis=1)
-            parts.append(keep_owned(in_plan.take(np.asarray(has_area)), by_index, margin_px))
-        on_tiles(len(read.tile_index) + len(read.unreadable))
+    parts, unreadable, num_done = [no_detections()], list[int](), 0
+    batches = read_batches(slide, plan, tiles, options.batch_size, options.num_readers)
+    # Closed before the slide is, whatever happens: a reader must not read from a closed handle.
+    with closing(batches):
+        for read in batches:
+            unreadable.extend(read.unreadable)
+            if len(read.tile_index):
+                found = _within(slide.info, detector.detect(read.batch), read.tile_index)
+                parts.append(keep_owned(found, by_index, margin_px))
+            num_done += len(read.tile_index) + len(read.unreadable)
+            on_tiles(num_done)
     return GroupResult(join_detections(parts), tuple(unreadable))
 
 
@@ -75,3 +74,12 @@ def join_detections(parts: Sequence[Detections]) -> Detections:
         np.concatenate([part.label for part in parts]),
         np.concatenate([part.tile_index for part in parts]),
     )
+
+
+def _within(info: SlideInfo, found: Detections, tile_index: NDArray[np.int32]) -> Detections:
+    """Clipped to the slide, without what lies beyond it; `tile_index` in the whole plan."""
+    limit = np.array([info.width, info.height] * 2, np.float32)
+    clipped = np.clip(found.bbox_xyxy, 0, limit)
+    has_area = (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
+    every = Detections(clipped, found.score, found.label, tile_index[found.tile_index])
+    return every.take(np.asarray(has_area))

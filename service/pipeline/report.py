@@ -172,6 +172,7 @@ def _provenance(
             "tile_size_px": plan.spec.tile_size_px,
             "overlap_px": plan.spec.overlap_px,
             "mpp": plan.spec.mpp,
+            "read_mpp": plan.downsample * info.mpp,
             "level": plan.level,
             "downsample": plan.downsample,
         },

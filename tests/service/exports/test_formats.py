@@ -6,6 +6,7 @@ import json
 import uuid
 from typing import Any
 
+import numpy as np
 import pytest
 import shapely
 from pycocotools.coco import COCO
@@ -13,6 +14,7 @@ from pycocotools.coco import COCO
 from models.classes import BETHESDA
 from service.exports.coco import write_coco
 from service.exports.csv import write_csv
+from service.exports.frame import PIECE_SIZE
 from service.exports.geojson import write_geojson
 from service.exports.ndjson import write_ndjson
 from service.pipeline.types import Detections
@@ -61,11 +63,32 @@ def test_exporting_twice_gives_the_same_ids_and_no_two_alike(chunks: Chunks) -> 
     assert len(set(ids)) == 12
 
 
+def test_ids_are_the_same_for_both_origins(chunks: Chunks) -> None:
+    first, second = geojson(chunks)["features"], geojson(chunks, "bounds")["features"]
+    assert [feature["id"] for feature in first] == [feature["id"] for feature in second]
+
+
+@pytest.mark.parametrize("write", [write_geojson, write_ndjson, write_coco, write_csv])
+def test_many_cells_in_one_chunk_are_written_in_pieces(write: Any) -> None:
+    count = 2 * PIECE_SIZE + 1
+    low = np.arange(count, dtype=np.float32)[:, None]
+    many = Detections(
+        np.hstack([low, low, low + 9, low + 9]),
+        np.full(count, 0.5, np.float32),
+        np.zeros(count, np.int16),
+        np.zeros(count, np.int32),
+    )
+    pieces = list(write([many], frame()))
+    assert max(map(len, pieces)) < 0.6 * sum(map(len, pieces))
+    halves = [many.take(np.arange(7)), many.take(np.arange(7, count))]
+    assert b"".join(pieces) == b"".join(write(halves, frame()))
+
+
 def test_no_cells_still_give_a_whole_file() -> None:
     assert geojson([])["features"] == []
     assert json.loads(b"".join(write_coco([], frame())))["annotations"] == []
     assert b"".join(write_ndjson([], frame())) == b""
-    assert b"".join(write_csv([], frame())) == b"x1,y1,x2,y2,class,score\r\n"
+    assert b"".join(write_csv([], frame())) == b"x1,y1,x2,y2,class,score,label\r\n"
 
 
 def test_ndjson_has_the_same_features_one_a_line(chunks: Chunks) -> None:
@@ -94,5 +117,6 @@ def test_csv_has_a_row_for_every_cell(chunks: Chunks) -> None:
         "y2": "281.5",
         "class": "NILM",
         "score": "0.2",
+        "label": "0",
     }
     assert {row["class"] for row in rows} == {one.name for one in BETHESDA}

@@ -1,5 +1,6 @@
 """A slide from end to end: the same cells for every tile plan, damage reported, stops when told."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,6 +88,31 @@ def test_groups_can_be_given_back_instead_of_run(phantom: tuple[Path, FakeDetect
     assert done[-1] == seen[-1].tiles_total
 
 
+def test_a_group_run_twice_counts_its_tiles_once(phantom: tuple[Path, FakeDetector]) -> None:
+    path, fake = phantom
+    seen: list[Progress] = []
+
+    def run_twice(index: int, find: Callable[[], GroupResult]) -> GroupResult:
+        find()
+        return find()
+
+    options = Options(group_size=10, batch_size=4)
+    once = analyse_slide(path, fake, options).detections
+    twice = analyse_slide(path, fake, options, run_twice, seen.append).detections
+    np.testing.assert_array_equal(once.bbox_xyxy, twice.bbox_xyxy)
+    done = [progress.tiles_done for progress in seen]
+    assert done == sorted(done)
+    assert done[-1] == seen[-1].tiles_total
+
+
+def test_the_report_says_at_which_scale_tiles_were_read(make_slide: MakeSlide) -> None:
+    path = make_slide(mpp=0.263)
+    plan = analyse_slide(path, no_cells()).report.provenance["tile_plan"]
+    assert plan["mpp"] == 0.5
+    assert plan["read_mpp"] == pytest.approx(plan["downsample"] * 0.263)
+    assert plan["read_mpp"] == pytest.approx(0.5, rel=1 / 64)
+
+
 def test_an_analysis_stops_when_told(phantom: tuple[Path, FakeDetector]) -> None:
     path, fake = phantom
 
@@ -96,6 +122,7 @@ def test_an_analysis_stops_when_told(phantom: tuple[Path, FakeDetector]) -> None
 
     with pytest.raises(AnalysisCancelledError):
         analyse_slide(path, fake, on_progress=stop)
+    assert not [one for one in threading.enumerate() if one.name.startswith("tile-reader")]
 
 
 def no_cells() -> FakeDetector:

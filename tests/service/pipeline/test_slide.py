@@ -53,6 +53,14 @@ def test_what_is_no_slide_is_told_from_what_is_damaged(tmp_path: Path, content: 
         check_slide(path)
 
 
+@pytest.mark.parametrize("magic", [b"ZISRAWFILE", b"SQLite format 3\0"])
+def test_other_containers_are_left_to_openslide_to_judge(tmp_path: Path, magic: bytes) -> None:
+    path = tmp_path / "x.svs"
+    path.write_bytes(magic + bytes(2000))
+    with pytest.raises((NotASlideError, SlideUnreadableError), match=r"OpenSlide|opened"):
+        check_slide(path)
+
+
 def test_an_empty_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "x.svs"
     path.touch()
