@@ -4,7 +4,7 @@ Owns threads and resampling; what a tile is and where it lies is decided in `til
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -40,7 +40,7 @@ class ReadBatch:
 
 def read_batches(
     slide: Slide, plan: TilePlan, tiles: Sequence[Tile], batch_size: int, num_readers: int
-) -> Iterator[ReadBatch]:
+) -> Generator[ReadBatch, None, None]:
     """The tiles in batches, in order; ends its threads also when it is closed early."""
     with ThreadPoolExecutor(num_readers, "tile-reader") as pool:
         waiting: deque[tuple[Sequence[Tile], list[Future[Pixels | None]]]] = deque()
