@@ -49,7 +49,7 @@ def get_report(slide: ThisSlide) -> JSONResponse:
             application__geo_plus_json='{"type": "FeatureCollection", "features": [...]}',
             application__x_ndjson='{"type": "Feature", ...}\n',
             application__json='{"images": [...], "annotations": [...], "categories": [...]}',
-            text__csv="x1,y1,x2,y2,class,score\n",
+            text__csv="x1,y1,x2,y2,class,score,label\n",
         ),
         **problems(InvalidRequestError, SlideNotFoundError, SlideNotDoneError),
     },
