@@ -4,6 +4,7 @@ Building it takes a compiler and a quarter of an hour; our detectors call a hand
 operations. mmcv's own Python wrappers stay in use; only what they call is supplied here.
 """
 
+import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -58,3 +59,13 @@ def supply_missing_extension() -> bool:
         setattr(module, name, operation)
     sys.modules[EXTENSION] = module
     return True
+
+
+def shorten_deform_conv() -> None:
+    """Lets mmcv's `DeformConv2d` layers differentiate through `models.ops.deform_conv` itself.
+
+    Only where the compiled extension is stood in for; to be called after `mmcv.ops` is imported.
+    """
+    if isinstance(sys.modules.get(EXTENSION), ExtensionStandIn):
+        layers = importlib.import_module("mmcv.ops.deform_conv")
+        layers.deform_conv2d = deform_conv.differentiable_deform_conv2d  # type: ignore[attr-defined]

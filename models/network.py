@@ -14,7 +14,7 @@ from torch import nn
 
 from models.errors import BundleError
 from models.losses import load_losses
-from models.mmcv_ops import supply_missing_extension
+from models.mmcv_ops import shorten_deform_conv, supply_missing_extension
 
 #: Detectors, backbones, necks, heads, losses, assigners, coders, prior generators, layers, starts.
 ALLOWED_TYPES = frozenset(
@@ -113,6 +113,7 @@ def _load_mmdet() -> tuple[Any, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import_module("mmdet.models")
+    shorten_deform_conv()
     load_losses()
     import_module("models.necks.single_level_fpn")
     return import_module("mmdet.registry").MODELS, import_module("mmengine.config").ConfigDict

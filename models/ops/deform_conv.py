@@ -39,27 +39,70 @@ def deform_conv2d(input: Tensor, offset: Tensor, weight: Tensor, how: Geometry) 
     # In half precision a position would be off by up to a quarter of a pixel on a map of 64.
     precise = torch.promote_types(input.dtype, torch.float32)
     input, offset, weight = input.to(precise), offset.to(precise), weight.to(precise)
+    columns = _sample_taps(input, offset, how)
+    per_group = columns.reshape(*columns.shape[:2], how.groups, -1)
+    kernel = weight.reshape(how.groups, weight.shape[0] // how.groups, per_group.shape[-1])
+    out = torch.einsum("bpgi,goi->bgop", per_group, kernel)
+    return out.reshape(input.shape[0], weight.shape[0], *offset.shape[2:])
+
+
+def _sample_taps(input: Tensor, offset: Tensor, how: Geometry) -> Tensor:
+    """(B, P * Q, C * K): every channel's K samples for every output position."""
     batch, channels, height, width = input.shape
     out_height, out_width = offset.shape[2:]
     deform_groups, taps = how.deform_groups, how.kernel[0] * how.kernel[1]
-    moved = offset.view(batch * deform_groups, taps, 2, out_height, out_width)
-    grouped = input.reshape(batch * deform_groups, channels // deform_groups, height, width)
+    moved = offset.reshape(batch * deform_groups, taps, 2, out_height, out_width)
+    tap = torch.arange(taps, device=input.device)[:, None, None]
+    row = torch.div(tap, how.kernel[1], rounding_mode="floor") * how.dilation[0]
+    column = tap % how.kernel[1] * how.dilation[1]
     y0 = torch.arange(out_height, device=input.device) * how.stride[0] - how.padding[0]
     x0 = torch.arange(out_width, device=input.device) * how.stride[1] - how.padding[1]
-    columns = []
-    for tap in range(taps):
-        row, column = divmod(tap, how.kernel[1])
-        y = (y0 + row * how.dilation[0])[:, None] + moved[:, tap, 0]
-        x = (x0 + column * how.dilation[1])[None, :] + moved[:, tap, 1]
-        # Pixel centres of grid_sample without aligned corners, also right for a side of one pixel.
-        grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
-        sampled = functional.grid_sample(grouped, grid, padding_mode="zeros", align_corners=False)
-        columns.append(sampled.reshape(batch, channels, out_height, out_width))
-    stacked = torch.stack(columns, dim=2)
-    per_group = stacked.reshape(batch, how.groups, -1, out_height * out_width)
-    kernel = weight.reshape(how.groups, weight.shape[0] // how.groups, -1)
-    out = torch.einsum("bgip,goi->bgop", per_group, kernel)
-    return out.reshape(batch, weight.shape[0], out_height, out_width)
+    y, x = moved[:, :, 0] + y0[:, None] + row, moved[:, :, 1] + x0 + column
+    # One row a pixel, its channels side by side: four rows make a sample.
+    pixels = input.reshape(batch * deform_groups, -1, height * width).transpose(1, 2)
+    sampled = _sample_bilinear(pixels.flatten(0, 1), y.flatten(1), x.flatten(1), height, width)
+    sampled = sampled.reshape(batch, deform_groups, taps, out_height * out_width, -1)
+    return sampled.permute(0, 3, 1, 4, 2).reshape(batch, out_height * out_width, channels * taps)
+
+
+def _sample_bilinear(pixels: Tensor, y: Tensor, x: Tensor, height: int, width: int) -> Tensor:
+    """(M * N, C) samples of M maps' pixels (M * height * width, C) at y, x of shape (M, N)."""
+    first = torch.arange(y.shape[0], device=y.device)[:, None] * (height * width)
+    low_y, low_x = torch.floor(y.detach()), torch.floor(x.detach())
+    rows, weights = [], []
+    for corner_y, weight_y in ((low_y, 1 + low_y - y), (low_y + 1, y - low_y)):
+        for corner_x, weight_x in ((low_x, 1 + low_x - x), (low_x + 1, x - low_x)):
+            inside = (corner_y >= 0) & (corner_y < height) & (corner_x >= 0) & (corner_x < width)
+            # Also false where an offset is not a number, which must never become an index.
+            at = torch.where(inside, corner_y * width + corner_x, torch.zeros_like(x))
+            rows.append(first + at.long())
+            weights.append(weight_y * weight_x * inside)
+    row, share = torch.stack(rows, dim=-1), torch.stack(weights, dim=-1)
+    return functional.embedding_bag(
+        row.reshape(-1, 4), pixels, per_sample_weights=share.reshape(-1, 4), mode="sum"
+    )
+
+
+def differentiable_deform_conv2d(
+    input: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+    groups: int,
+    deform_groups: int,
+    bias: bool = False,
+    im2col_step: int = 32,
+) -> Tensor:
+    """`deform_conv2d` with the arguments of mmcv's `deform_conv2d`.
+
+    mmcv's own calls three operations, forward and one for each gradient, each of which would have
+    to sample anew; here torch's autograd keeps the samples. Half as long for a step of RepPoints.
+    """
+    kernel = (weight.shape[2], weight.shape[3])
+    geometry = Geometry(kernel, stride, padding, dilation, groups, deform_groups)
+    return deform_conv2d(input, offset, weight, geometry).to(offset.dtype)
 
 
 def deform_conv_forward(

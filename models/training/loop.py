@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 
 from models.config import TrainConfig
 from models.errors import TrainingError
 from models.network import build_network
 from models.precision import has_bfloat16
+from models.training.average import start_average
 from models.training.batches import make_data_samples, normalise
 from models.training.checkpoint import read_checkpoint, save_checkpoint
 from models.training.epochs import Batch, Epochs
@@ -77,11 +78,7 @@ def start_training(
     network.init_weights()  # type: ignore[operator]
     network = network.to(device).train()
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = AveragedModel(
-        network,
-        multi_avg_fn=get_ema_multi_avg_fn(config.train.ema_decay),  # type: ignore[no-untyped-call]
-        use_buffers=True,
-    )
+    average = start_average(network, config.train.ema_decay)
     optimiser = make_optimiser(network, config.train.lr, config.train.weight_decay)
     schedule = make_schedule(optimiser, num_iterations, config.train.warmup_iterations)
     return TrainState(network, average, optimiser, schedule, num_iterations)
