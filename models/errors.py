@@ -28,6 +28,10 @@ class TrainingError(CytolibraError):
     """Training cannot go on, e.g. the loss became NaN; the batch at fault is saved and named."""
 
 
+class StudyError(CytolibraError):
+    """A study cannot go on or be shown, e.g. its results are of another configuration."""
+
+
 class PhantomError(CytolibraError):
     """A phantom slide cannot be drawn as asked, e.g. an unknown class in the mix."""
 

@@ -67,6 +67,16 @@ def average_precision(
 
     Source: pycocotools, IoU 0.5, all areas, up to 1,000 detections a field.
     """
+    curves = precision_curves(fields, group_of_label, max_distance_um)
+    return {group: float(curve.mean()) for group, curve in curves.items()}
+
+
+def precision_curves(
+    fields: Sequence[FieldResult],
+    group_of_label: NDArray[np.int64],
+    max_distance_um: float | None = None,
+) -> dict[int, NDArray[np.float64]]:
+    """(101,) interpolated precision at recall 0, 0.01, …, 1 of each group; see the above."""
     truth, found = _as_coco(fields, group_of_label)
     if not truth["annotations"]:
         return {}
@@ -81,7 +91,7 @@ def average_precision(
     precision = judge.eval["precision"][0, :, :, 0, 0]
     present = {annotation["category_id"] for annotation in truth["annotations"]}
     return {
-        group: float(precision[:, column].mean())
+        int(group): np.asarray(precision[:, column], np.float64)
         for column, group in enumerate(judge.params.catIds)
         if group in present
     }

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from models.config import TrainConfig
@@ -19,6 +20,7 @@ from models.errors import TrainingError
 from models.evaluate import Evaluation
 from models.training.epochs import Epochs
 from models.training.export import export_bundle
+from models.training.gradient_ratio import GradientRatio
 from models.training.loop import TrainState, run_epochs
 from models.training.phantom_fields import draw_histology_fields, draw_phantom_fields
 from models.training.progress import OnTrainProgress
@@ -80,8 +82,44 @@ def run_training(
         TrainingError: see `models/training/loop.py`; or `run_dir` holds another run, or there is
             no such device.
     """
+    learned = learn(config, read_coco(data), run_dir, options, on_progress, say)
+    measured = None
+    if learned.held_out is not None:
+        results = detect_held_out(learned.network, config, learned.held_out)
+        measured = measure(results, config, learned.held_out, choose=True)
+        say(f"at the end: {summarise(measured[0])}")
+    classes, facts = learned.fields.classes, note_facts(config, learned.fields, options)
+    bundle = run_dir / "bundle"
+    return export_bundle(learned.network, config, classes, bundle, options.name, facts, measured)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What came of a run.
+
+    Attributes:
+        network: averaged, on the CPU, in evaluation mode.
+        fields: it learned from.
+        held_out: it never saw; None where no fold was held out.
+        gradients: recorded while it learned.
+    """
+
+    network: nn.Module
+    fields: FieldSet
+    held_out: FieldSet | None
+    gradients: GradientRatio
+
+
+def learn(
+    config: TrainConfig,
+    everything: FieldSet,
+    run_dir: Path,
+    options: TrainOptions,
+    on_progress: OnTrainProgress = lambda progress: None,
+    say: Say = lambda line: None,
+) -> Learned:
+    """Trains a network without exporting it; arguments and errors as for `run_training`."""
     device = choose_device(options.device)
-    everything = read_coco(data)
     fields = everything if options.fold is None else everything.without_fold(options.fold)
     held_out = None if options.fold is None else everything.only_fold(options.fold)
     describe(fields, say)
@@ -99,15 +137,9 @@ def run_training(
         if held_out is not None and state.epoch % options.validate_every_epochs == 0:
             validate(state, writer, config, held_out, say)
 
-    network = run_epochs(epochs, run_dir, device, on_progress, on_epoch)
-    measured = None
-    if held_out is not None:
-        results = detect_held_out(network, config, held_out)
-        measured = measure(results, config, held_out, choose=True)
-        say(f"at the end: {summarise(measured[0])}")
-    facts = note_facts(config, fields, options)
-    bundle = run_dir / "bundle"
-    return export_bundle(network, config, fields.classes, bundle, options.name, facts, measured)
+    state = run_epochs(epochs, run_dir, device, on_progress, on_epoch)
+    network = state.average.module.to("cpu").eval()
+    return Learned(network, fields, held_out, state.gradients)
 
 
 def validate(

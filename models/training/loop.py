@@ -24,6 +24,7 @@ from models.training.average import start_average
 from models.training.batches import make_data_samples, normalise
 from models.training.checkpoint import read_checkpoint, save_checkpoint
 from models.training.epochs import Batch, Epochs
+from models.training.gradient_ratio import GradientRatio
 from models.training.optimiser import make_optimiser, make_schedule
 from models.training.progress import OnTrainProgress, TrainProgress
 
@@ -37,6 +38,7 @@ class TrainState:
     optimiser: torch.optim.AdamW
     schedule: torch.optim.lr_scheduler.LambdaLR
     num_iterations: int
+    gradients: GradientRatio
     epoch: int = 0
     iteration: int = 0
 
@@ -47,6 +49,7 @@ class TrainState:
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
+            "gradients": self.gradients.checkpoint(),
             "epoch": self.epoch,
             "iteration": self.iteration,
         }
@@ -57,6 +60,7 @@ class TrainState:
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
+        self.gradients.restore(state["gradients"])
         self.epoch, self.iteration = state["epoch"], state["iteration"]
 
 
@@ -81,7 +85,9 @@ def start_training(
     average = start_average(network, config.train.ema_decay)
     optimiser = make_optimiser(network, config.train.lr, config.train.weight_decay)
     schedule = make_schedule(optimiser, num_iterations, config.train.warmup_iterations)
-    return TrainState(network, average, optimiser, schedule, num_iterations)
+    gradients = GradientRatio(num_classes)
+    gradients.watch(network.bbox_head.loss_cls)
+    return TrainState(network, average, optimiser, schedule, num_iterations, gradients)
 
 
 def run_epochs(
@@ -90,7 +96,7 @@ def run_epochs(
     device: torch.device,
     on_progress: OnTrainProgress,
     on_epoch: OnEpoch,
-) -> nn.Module:
+) -> TrainState:
     """Trains, or goes on with, the run in `run_dir`.
 
     Args:
@@ -101,7 +107,7 @@ def run_epochs(
         on_epoch: called after every epoch, before its checkpoint is written.
 
     Returns:
-        The averaged network, on the CPU, in evaluation mode.
+        The state at the end; what is measured and shipped is its average.
 
     Raises:
         TrainingError: the loss is not finite (its batch is saved and named), or the disk is full.
@@ -120,10 +126,10 @@ def run_epochs(
                 _log(writer, state, losses)
                 on_progress(_progress(state, config, losses))
             state.epoch += 1
+            state.gradients.end_epoch()
             on_epoch(state, writer)
             save_checkpoint(run_dir, state.checkpoint())
-    network: nn.Module = state.average.module.to("cpu").eval()
-    return network
+    return state
 
 
 def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:

@@ -13,6 +13,7 @@ from service.cli.detectors import detectors
 from service.cli.evaluate import evaluate
 from service.cli.phantom import phantom
 from service.cli.serve import serve
+from service.cli.study import study
 from service.cli.train import train
 from service.cli.work import work
 
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (analyse, serve, work, phantom, train, evaluate, detectors):
+for command in (analyse, serve, work, phantom, train, study, evaluate, detectors):
     app.command()(command)
 
 

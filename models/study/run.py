@@ -1,0 +1,158 @@
+"""One run of a study: trained, measured on its held-out fold, written as one JSON file."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.classes import CellClass
+from models.data.coco import FieldSet, read_coco
+from models.errors import StudyError
+from models.metrics import FieldResult, precision_curves
+from models.study.spec import Run
+from models.train import Learned, TrainOptions, learn
+from models.training.progress import OnTrainProgress
+from models.training.validation import detect_held_out, measure
+from models.training.weight_norms import classifier_weight_norms
+
+#: Cells of a class in the whole data set: below the first it is rare, below the second common.
+RARE_BELOW, COMMON_BELOW = 100, 1000
+
+
+def finish_run(
+    run: Run,
+    data: Path,
+    run_dir: Path,
+    result_path: Path,
+    device: str,
+    on_progress: OnTrainProgress = lambda progress: None,
+) -> dict[str, Any]:
+    """Trains and measures one run, or reads its result if it is there already.
+
+    Args:
+        run: of a study.
+        data: folder with `images/` and COCO `annotations.json`.
+        run_dir: for checkpoints; an interrupted run goes on from there, a finished one removes it.
+        result_path: of the JSON file, written whole or not at all.
+        device: "auto", "cpu" or "cuda".
+        on_progress: called after every iteration.
+
+    Returns:
+        The content of the JSON file.
+
+    Raises:
+        StudyError: the file holds the result of another configuration.
+        DatasetError, TrainingError: see `models.train.learn`.
+    """
+    if (finished := read_result(run, result_path)) is not None:
+        return finished
+    everything = read_coco(data)
+    options = TrainOptions(
+        name=run.id,
+        fold=run.fold,
+        device=device,
+        num_workers=1,
+        validate_every_epochs=run.config.train.epochs + 1,
+    )
+    start = time.monotonic()
+    learned = learn(run.config, everything, run_dir, options, on_progress)
+    train_s = time.monotonic() - start
+    result = _describe(run, everything, learned) | {"hardware": _hardware(device, train_s)}
+    part = result_path.with_suffix(".part")
+    result_path.parent.mkdir(parents=True, exist_ok=True)
+    part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, result_path)
+    shutil.rmtree(run_dir)
+    return result
+
+
+def read_result(run: Run, path: Path) -> dict[str, Any] | None:
+    """The result of this very run, or None where it is not finished.
+
+    Raises:
+        StudyError: the file is damaged, or holds the result of another configuration.
+    """
+    if not path.exists():
+        return None
+    try:
+        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        digest = result["config_digest"]
+    except (OSError, ValueError, KeyError) as error:
+        raise StudyError(f"{path} is no result of a run ({error}): delete it") from error
+    if digest != run.digest:
+        raise StudyError(
+            f"{path} is the result of another configuration of {run.id!r}: the study has changed "
+            "since; delete the file to run it anew, or write the results to another folder"
+        )
+    return result
+
+
+def frequency_groups(fields: FieldSet) -> dict[str, str]:
+    """ "rare", "common" or "frequent" by class name, from the whole data set's counts."""
+    groups = {}
+    for one, count in zip(fields.classes, fields.count_cells(), strict=True):
+        rest = "common" if count < COMMON_BELOW else "frequent"
+        groups[one.name] = "rare" if count < RARE_BELOW else rest
+    return groups
+
+
+def _describe(run: Run, everything: FieldSet, learned: Learned) -> dict[str, Any]:
+    if learned.held_out is None:
+        raise StudyError(f"{run.id}: a run of a study needs a fold to be measured on")
+    results = detect_held_out(learned.network, run.config, learned.held_out)
+    figures, thresholds = measure(results, run.config, learned.held_out, choose=True)
+    classes = learned.fields.classes
+    names = [one.name for one in classes]
+    return {
+        "run": run.id,
+        "options": run.options,
+        "fold": run.fold,
+        "seed": run.seed,
+        "config": run.config_name,
+        "config_digest": run.digest,
+        "epochs": run.config.train.epochs,
+        "frequency_groups": frequency_groups(everything),
+        "figures": figures.to_json() | {"score_thresholds": list(thresholds)},
+        "precision_at_recall": _curves(results, classes),
+        "gradient_ratio_by_epoch": {
+            name: [round(ratios[label], 5) for ratios in learned.gradients.ratio_by_epoch]
+            for label, name in enumerate(names)
+        },
+        "classifier_weight_norm": dict(
+            zip(names, classifier_weight_norms(learned.network, len(names)), strict=True)
+        ),
+        "num_parameters": sum(one.numel() for one in learned.network.parameters()),
+    }
+
+
+def _curves(
+    results: Sequence[FieldResult], classes: tuple[CellClass, ...]
+) -> dict[str, list[float]]:
+    """Precision at recall 0, 0.01, … 1, of each class and of any cell."""
+    by_class = precision_curves(results, np.arange(len(classes)))
+    curves = {classes[label].name: curve for label, curve in by_class.items()}
+    every = precision_curves(results, np.zeros(len(classes), np.int64))
+    if 0 in every:
+        curves["any cell"] = every[0]
+    return {name: [round(float(value), 4) for value in curve] for name, curve in curves.items()}
+
+
+def _hardware(device: str, train_s: float) -> dict[str, Any]:
+    gpu = device != "cpu" and torch.cuda.is_available()
+    return {
+        "device": torch.cuda.get_device_name() if gpu else platform.processor() or "cpu",
+        "threads": torch.get_num_threads(),
+        "train_s": round(train_s, 1),
+        "torch": torch.__version__,
+        "code_version": importlib.metadata.version("cytolibra"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,160 @@
+"""All runs of a study, several at a time, each in a process of its own.
+
+A study that is interrupted goes on where it stopped: finished runs have their JSON, the others
+their checkpoint. Its tables are left to `tables.py`.
+"""
+
+import multiprocessing
+import queue
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.errors import CytolibraError, StudyError
+from models.study.run import finish_run, read_result
+from models.study.spec import Run
+from models.training.progress import TrainProgress
+
+#: Between two reports of one run.
+REPORT_EVERY_S = 1.0
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a study reads and writes.
+
+    Attributes:
+        data: folder with `images/` and COCO `annotations.json`.
+        scratch_dir: checkpoints of runs that are not finished.
+        results_dir: one JSON file a finished run.
+    """
+
+    data: Path
+    scratch_dir: Path
+    results_dir: Path
+
+    def result_path(self, run: Run) -> Path:
+        """The JSON file of a run."""
+        return self.results_dir / f"{run.id}.json"
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What became of a run so far: its progress 0-1, then perhaps an error."""
+
+    run_id: str
+    progress: float
+    done: bool = False
+    error: str | None = None
+
+
+OnReport = Callable[[RunReport], None]
+
+
+def run_study(
+    runs: Sequence[Run],
+    where: Where,
+    jobs: int,
+    device: str,
+    max_minutes: float | None,
+    on_report: OnReport = lambda report: None,
+) -> list[RunReport]:
+    """Finishes every run that has no result yet, in order.
+
+    Args:
+        runs: of a study.
+        where: folders.
+        jobs: runs at a time; they share the CPU's cores, or the GPU.
+        device: "auto", "cpu" or "cuda".
+        max_minutes: after that no further run is started; None sets no limit.
+        on_report: called now and then for every run in progress, and once at its end.
+
+    Returns:
+        The last report of every run that failed; the others went on.
+
+    Raises:
+        StudyError: a result is of another configuration, or damaged.
+    """
+    waiting = [run for run in runs if read_result(run, where.result_path(run)) is None]
+    stop_at = None if max_minutes is None else time.monotonic() + 60 * max_minutes
+    context = multiprocessing.get_context("spawn")
+    reports: Any = context.Queue()
+    threads = max(1, torch.get_num_threads() // jobs)
+    active: dict[str, BaseProcess] = {}
+    failed: list[RunReport] = []
+    try:
+        while waiting or active:
+            if stop_at is not None and time.monotonic() >= stop_at:
+                waiting.clear()
+            while waiting and len(active) < jobs:
+                run = waiting.pop(0)
+                arguments = (run, where, device, threads, reports)
+                active[run.id] = context.Process(target=_run_in_process, args=arguments)
+                active[run.id].start()
+            for report in _collect(reports, active):
+                on_report(report)
+                if report.error is not None:
+                    failed.append(report)
+    finally:
+        for process in active.values():
+            process.terminate()
+            process.join()
+    return failed
+
+
+def _collect(reports: Any, active: dict[str, BaseProcess]) -> list[RunReport]:
+    """Reports that have come; runs that have ended are taken off `active`."""
+    found: list[RunReport] = []
+    try:
+        found.append(reports.get(timeout=0.5))
+        while True:
+            found.append(reports.get_nowait())
+    except queue.Empty:
+        pass
+    ended = {report.run_id for report in found if report.done}
+    for run_id, process in list(active.items()):
+        if run_id in ended:
+            process.join()
+            del active[run_id]
+        elif not process.is_alive() and not found:
+            found.append(RunReport(run_id, 0.0, True, f"its process ended: {process.exitcode}"))
+            del active[run_id]
+    return found
+
+
+def _run_in_process(run: Run, where: Where, device: str, threads: int, reports: Any) -> None:
+    torch.set_num_threads(threads)
+    said = 0.0
+
+    def on_progress(progress: TrainProgress) -> None:
+        nonlocal said
+        if time.monotonic() - said >= REPORT_EVERY_S:
+            said = time.monotonic()
+            reports.put(RunReport(run.id, progress.iteration / progress.num_iterations))
+
+    try:
+        scratch = where.scratch_dir / run.id
+        finish_run(run, where.data, scratch, where.result_path(run), device, on_progress)
+        reports.put(RunReport(run.id, 1.0, done=True))
+    except KeyboardInterrupt:
+        reports.put(RunReport(run.id, 0.0, done=True, error="interrupted"))
+    except (CytolibraError, OSError) as error:
+        reports.put(RunReport(run.id, 0.0, done=True, error=str(error)))
+
+
+def read_results(runs: Sequence[Run], where: Where) -> list[dict[str, Any]]:
+    """Results of the runs that are finished.
+
+    Raises:
+        StudyError: none is, or one is of another configuration.
+    """
+    found = [read_result(run, where.result_path(run)) for run in runs]
+    results = [result for result in found if result is not None]
+    if not results:
+        raise StudyError(f"no run of this study is finished in {where.results_dir}")
+    return results

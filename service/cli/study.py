@@ -1,0 +1,75 @@
+"""`cytolibra study`: many training runs compared, from a committed study file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from models.study.schedule import Where
+    from models.study.spec import Run, StudySpec
+
+
+def study(
+    name: Annotated[str, typer.Argument(help="A committed study (losses) or a .toml file.")],
+    data: Annotated[Path, typer.Argument(help="Folder with images/ and annotations.json (COCO).")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the study.")],
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    scratch: Annotated[
+        Path | None, typer.Option(help="Checkpoints of unfinished runs; default OUTPUT/scratch.")
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(help="After that no further run is started.")
+    ] = None,
+    only_summary: Annotated[
+        bool, typer.Option("--only-summary", help="Train nothing: tables of what is finished.")
+    ] = False,
+    only: Annotated[str | None, typer.Option(help="Only runs whose id contains this text.")] = None,
+) -> None:
+    """Train and measure every cell of a study, or go on with an interrupted one.
+
+    Writes OUTPUT/runs/*.json as they come, then OUTPUT/summary.json, summary.md and PNG plots.
+    """
+    from models.study.schedule import Where
+    from models.study.spec import find_study, list_runs, read_study
+
+    spec = read_study(find_study(name))
+    runs = list_runs(spec)
+    chosen = [run for run in runs if only is None or only in run.id]
+    where = Where(data, scratch or output / "scratch", output / "runs")
+    failed = 0 if only_summary else _run(chosen, where, jobs, device, max_minutes)
+    _summarise(spec, runs, where, output)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _run(
+    runs: "list[Run]", where: "Where", jobs: int, device: str, max_minutes: float | None
+) -> int:
+    from models.study.schedule import run_study
+    from service.cli.progress import StudyProgressBar
+
+    finished = sum(where.result_path(run).exists() for run in runs)
+    with StudyProgressBar(len(runs), finished) as bar:
+        failed = run_study(runs, where, jobs, device, max_minutes, bar.update)
+    for report in failed:
+        typer.echo(f"{report.run_id} failed: {report.error}", err=True)
+    return len(failed)
+
+
+def _summarise(spec: "StudySpec", runs: "list[Run]", where: "Where", output: Path) -> None:
+    import json
+
+    from models.study.plots import draw_study
+    from models.study.schedule import read_results
+    from models.study.tables import summarise_study, write_markdown
+
+    results = read_results(runs, where)
+    summary = summarise_study(spec, results)
+    (output / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    markdown = write_markdown(spec, summary)
+    (output / "summary.md").write_text(markdown, encoding="utf-8")
+    draw_study(results, output)
+    typer.echo(markdown)
+    typer.echo(f"{len(results)} of {len(runs)} runs are finished: {output}")

@@ -1,0 +1,74 @@
+"""A whole small study in real processes: trained, interrupted, gone on with, summarised, drawn."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from models.errors import StudyError
+from models.study.plots import draw_study
+from models.study.run import finish_run
+from models.study.schedule import RunReport, Where, read_results, run_study
+from models.study.spec import Run
+from tests.models.small_training import make_config, write_fields
+
+
+@pytest.fixture(scope="module")
+def fields(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_fields(tmp_path_factory.mktemp("fields"))
+
+
+def make_run(loss: str, fold: int = 1, lr: float = 1e-3) -> Run:
+    config = make_config(epochs=2, phantom_fraction=0.0, lr=lr)
+    return Run(f"{loss}--fold{fold}--seed0", {"loss": loss}, fold, 0, config, "small")
+
+
+def test_a_study_runs_in_processes_and_a_failed_run_stops_no_other(
+    fields: Path, tmp_path: Path
+) -> None:
+    where = Where(fields, tmp_path / "scratch", tmp_path / "runs")
+    runs = [make_run("a"), make_run("broken", lr=1e30), make_run("b")]
+    seen: list[RunReport] = []
+    failed = run_study(runs, where, 2, "cpu", None, seen.append)
+    assert [report.run_id for report in failed] == ["broken--fold1--seed0"]
+    assert "not finite" in str(failed[0].error)
+    assert {report.run_id for report in seen if report.done} == {run.id for run in runs}
+    results = read_results(runs, where)
+    assert [result["options"]["loss"] for result in results] == ["a", "b"]
+    assert not (where.scratch_dir / runs[0].id).exists()
+    for path in draw_study(results, tmp_path / "plots"):
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_result_holds_what_the_tables_and_plots_show(fields: Path, tmp_path: Path) -> None:
+    run = make_run("a")
+    result = finish_run(run, fields, tmp_path / "scratch", tmp_path / "a.json", "cpu")
+    assert result == json.loads((tmp_path / "a.json").read_text())
+    assert set(result["figures"]["ap50"]) == {"NILM", "HSIL"}
+    assert result["frequency_groups"] == {"NILM": "rare", "HSIL": "rare"}
+    assert [len(curve) for curve in result["precision_at_recall"].values()] == [101] * 3
+    assert [len(ratios) for ratios in result["gradient_ratio_by_epoch"].values()] == [2, 2]
+    assert all(norm > 0 for norm in result["classifier_weight_norm"].values())
+
+
+def test_a_finished_run_is_not_run_again(fields: Path, tmp_path: Path) -> None:
+    run, path = make_run("a"), tmp_path / "a.json"
+    first = finish_run(run, fields, tmp_path / "scratch", path, "cpu")
+    assert finish_run(run, tmp_path / "no data", tmp_path / "scratch", path, "cpu") == first
+
+
+def test_no_run_is_started_after_the_time_given(fields: Path, tmp_path: Path) -> None:
+    where = Where(fields, tmp_path / "scratch", tmp_path / "runs")
+    assert run_study([make_run("a")], where, 1, "cpu", 0.0) == []
+    with pytest.raises(StudyError, match="no run of this study is finished"):
+        read_results([make_run("a")], where)
+
+
+def test_a_result_of_another_configuration_is_refused(fields: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    finish_run(make_run("a"), fields, tmp_path / "scratch", path, "cpu")
+    with pytest.raises(StudyError, match="another configuration of 'a--fold1--seed0'"):
+        finish_run(make_run("a", lr=2e-3), fields, tmp_path / "scratch", path, "cpu")
+    path.write_text("{")
+    with pytest.raises(StudyError, match="is no result of a run"):
+        finish_run(make_run("a"), fields, tmp_path / "scratch", path, "cpu")
