@@ -47,6 +47,7 @@ class TrainOptions:
         device: "auto", "cpu" or "cuda".
         num_workers: threads that prepare crops.
         validate_every_epochs: between measurements on the held-out fold.
+        unused_folds: neither learned from nor measured on: kept for a later judgement.
     """
 
     name: str
@@ -54,6 +55,7 @@ class TrainOptions:
     device: str
     num_workers: int
     validate_every_epochs: int
+    unused_folds: tuple[int, ...] = ()
 
 
 def run_training(
@@ -120,7 +122,10 @@ def learn(
 ) -> Learned:
     """Trains a network without exporting it; arguments and errors as for `run_training`."""
     device = choose_device(options.device)
-    fields = everything if options.fold is None else everything.without_fold(options.fold)
+    fields = everything
+    held = () if options.fold is None else (options.fold,)
+    for fold in (*held, *options.unused_folds):
+        fields = fields.without_fold(fold)
     held_out = None if options.fold is None else everything.only_fold(options.fold)
     describe(fields, say)
     claim_run_dir(run_dir, config, fields)
@@ -159,6 +164,7 @@ def note_facts(config: TrainConfig, fields: FieldSet, options: TrainOptions) -> 
         "fields": len(fields.fields),
         "cells": fields.num_cells,
         "fold_held_out": options.fold,
+        "unused_folds": list(options.unused_folds),
         "seed": config.train.seed,
         "epochs": config.train.epochs,
     }

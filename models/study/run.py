@@ -62,6 +62,7 @@ def finish_run(
         device=device,
         num_workers=1,
         validate_every_epochs=run.config.train.epochs + 1,
+        unused_folds=run.unused_folds,
     )
     start = time.monotonic()
     learned = learn(run.config, everything, run_dir, options, on_progress)
@@ -117,6 +118,7 @@ def _describe(run: Run, everything: FieldSet, learned: Learned) -> dict[str, Any
         "options": run.options,
         "fold": run.fold,
         "seed": run.seed,
+        "unused_folds": list(run.unused_folds),
         "config": run.config_name,
         "config_digest": run.digest,
         "epochs": run.config.train.epochs,

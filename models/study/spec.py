@@ -42,10 +42,11 @@ class Axis(_Section):
 
 
 class Repeat(_Section):
-    """One training of every cell."""
+    """One training of every cell: measured on `fold`, and `unused_folds` never looked at."""
 
     fold: int = Field(ge=0)
     seed: int = Field(ge=0)
+    unused_folds: tuple[int, ...] = ()
 
 
 class Override(_Section):
@@ -99,6 +100,7 @@ class Run:
         options: option by axis.
         fold: held out and measured on.
         seed: of the run.
+        unused_folds: neither learned from nor measured on.
         config: complete.
         config_name: of the file it came from.
     """
@@ -107,13 +109,15 @@ class Run:
     options: dict[str, str]
     fold: int
     seed: int
+    unused_folds: tuple[int, ...]
     config: TrainConfig
     config_name: str
 
     @property
     def digest(self) -> str:
         """Hash of all that decides the result, besides the data and the code."""
-        content = [self.config.model_dump(mode="json"), self.fold, self.seed]
+        folds = [self.fold, *sorted(self.unused_folds)]
+        content = [self.config.model_dump(mode="json"), folds, self.seed]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -215,6 +219,7 @@ def _make_run(study: StudySpec, cell: tuple[Option, ...], repeat: Repeat) -> Run
         options=options,
         fold=repeat.fold,
         seed=repeat.seed,
+        unused_folds=repeat.unused_folds,
         config=change_config(read_config(find_config(name)), changes),
         config_name=name,
     )

@@ -15,6 +15,9 @@ def train(
     fold: Annotated[
         int | None, typer.Option(help="Hold this fold out of training and measure on it.")
     ] = None,
+    unused_fold: Annotated[
+        list[int] | None, typer.Option(help="Neither learn from this fold nor measure on it.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the configuration's.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the configuration's.")] = None,
     name: Annotated[str, typer.Option(help="The detector's name.")] = "trained",
@@ -36,6 +39,7 @@ def train(
         device=device,
         num_workers=workers,
         validate_every_epochs=validate_every,
+        unused_folds=tuple(unused_fold or ()),
     )
     with TrainProgressBar() as bar:
         bundle = run_training(chosen, data, run_dir, options, bar.update, bar.say)

@@ -10,8 +10,8 @@ from models.phantom import draw_field
 from tests.models.small_network import describe_model
 
 
-def write_fields(folder: Path, num_fields: int = 6) -> Path:
-    """A folder with images/ and annotations.json: classes NILM and HSIL, folds 0 and 1."""
+def write_fields(folder: Path, num_fields: int = 6, num_folds: int = 2) -> Path:
+    """A folder with images/ and annotations.json: classes NILM and HSIL, folds in turn."""
     (folder / "images").mkdir(parents=True)
     images, annotations = [], []
     for index in range(num_fields):
@@ -20,7 +20,7 @@ def write_fields(folder: Path, num_fields: int = 6) -> Path:
         cv2.imwrite(str(folder / "images" / name), pixels[:, :, ::-1])
         images.append(
             {"id": index, "file_name": name, "width": 160, "height": 140, "mpp": 0.5}
-            | {"fold": index % 2}
+            | {"fold": index % num_folds}
         )
         for (x1, y1, x2, y2), one in zip(bbox.tolist(), label.tolist(), strict=True):
             annotations.append(

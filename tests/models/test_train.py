@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from models.bundle import load_detector, read_info
+from models.bundle import load_detector, read_info, read_model
 from models.config import TrainConfig
 from models.detector import TileBatch
 from models.errors import DatasetError, TrainingError
@@ -120,6 +120,18 @@ def test_a_damaged_checkpoint_is_named(fields: Path, tmp_path: Path) -> None:
 def test_a_fold_that_is_not_there_is_named(fields: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"fold 9.*\[0, 1\]"):
         run_training(make_config(), fields, tmp_path, options(fold=9))
+
+
+def test_an_unused_fold_is_neither_learned_from_nor_measured_on(tmp_path: Path) -> None:
+    fields = write_fields(tmp_path / "fields", num_fields=9, num_folds=3)
+    said: list[str] = []
+    changes: dict[str, Any] = {"fold": 0, "unused_folds": (2,)}
+    bundle = run_training(
+        make_config(epochs=1), fields, tmp_path / "run", options(**changes), say=said.append
+    )
+    assert said[0].startswith("3 fields, 18 cells")
+    assert "On 3 held-out fields" in (bundle / "card.md").read_text()
+    assert read_model(bundle).training["unused_folds"] == [2]
 
 
 @pytest.mark.parametrize("device", ["tpu", "cuda"])

@@ -20,7 +20,7 @@ def fields(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def make_run(loss: str, fold: int = 1, lr: float = 1e-3) -> Run:
     config = make_config(epochs=2, phantom_fraction=0.0, lr=lr)
-    return Run(f"{loss}--fold{fold}--seed0", {"loss": loss}, fold, 0, config, "small")
+    return Run(f"{loss}--fold{fold}--seed0", {"loss": loss}, fold, 0, (), config, "small")
 
 
 def test_a_study_runs_in_processes_and_a_failed_run_stops_no_other(
