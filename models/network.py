@@ -19,12 +19,14 @@ from models.mmcv_ops import shorten_deform_conv, supply_missing_extension
 #: Detectors, backbones, necks, heads, losses, assigners, coders, prior generators, layers, starts.
 ALLOWED_TYPES = frozenset(
     (
-        "FCOS ATSS RepPointsDetector YOLOF RetinaNet GFL RTMDet SingleStageDetector "
+        "FCOS ATSS RepPointsDetector YOLOF RetinaNet GFL RTMDet SingleStageDetector Ensemble "
         "ResNet CSPNeXt "
         "FPN SingleLevelFPN PAFPN CSPNeXtPAFPN DilatedEncoder ChannelMapper "
         "FCOSHead ATSSHead RepPointsHead YOLOFHead RetinaHead RetinaSepBNHead GFLHead "
         "RTMDetHead RTMDetSepBNHead "
-        "GradLibraLoss FocalLoss CrossEntropyLoss QualityFocalLoss DistributionFocalLoss "
+        "GradLibraLoss SigmoidCrossEntropyLoss DenseFocalLoss ClassBalancedLoss DenseSeesawLoss "
+        "EqlV2Loss DenseBalancedGroupLoss DenseGHMCLoss EqualizedFocalLoss ClassLibraLoss "
+        "FocalLoss CrossEntropyLoss QualityFocalLoss DistributionFocalLoss "
         "IoULoss GIoULoss DIoULoss CIoULoss L1Loss SmoothL1Loss "
         "PointAssigner MaxIoUAssigner ATSSAssigner UniformAssigner DynamicSoftLabelAssigner "
         "PseudoSampler BboxOverlaps2D "
@@ -116,4 +118,5 @@ def _load_mmdet() -> tuple[Any, Any]:
     shorten_deform_conv()
     load_losses()
     import_module("models.necks.single_level_fpn")
+    import_module("models.ensemble")
     return import_module("mmdet.registry").MODELS, import_module("mmengine.config").ConfigDict

@@ -3,7 +3,18 @@
 from importlib import import_module
 
 #: One module a loss; importing it registers the loss with mmdet.
-LOSS_MODULES = ("grad_libra",)
+LOSS_MODULES = (
+    "grad_libra",
+    "cross_entropy",
+    "focal",
+    "class_balanced",
+    "seesaw",
+    "eqlv2",
+    "balanced_group_softmax",
+    "ghm",
+    "equalized_focal",
+    "class_libra",
+)
 
 
 def load_losses() -> None:

@@ -7,28 +7,24 @@ doi:10.1007/978-3-031-16434-7_11.
 Shape letters: N proposals, C classes.
 """
 
-from typing import Literal
-
 import torch
-from mmdet.models.losses.utils import weight_reduce_loss
 from mmdet.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from models.losses.dense_targets import spread_targets, spread_weights
+from models.losses.dense_sigmoid import DenseSigmoidLoss, Reduction, lift, require
 
 #: Below this g the direct form g - α·sin g has lost half of float32's digits at α = 1.
 SERIES_BELOW_G = 0.35
 
-Reduction = Literal["none", "mean", "sum"]
 
-
-def weigh_hardness(g: Tensor, alpha: float | None) -> Tensor:
+def weigh_hardness(g: Tensor, alpha: float | Tensor | None) -> Tensor:
     """F(g; α) = g - α·sin g, the weight of a term whose gradient magnitude is g (Eq. 2).
 
     Args:
         g: any shape, float32 or float64, in [0, 1].
-        alpha: in [0, 1]; None gives 1 everywhere, which makes the loss sigmoid cross-entropy.
+        alpha: in [0, 1], one or (C,); None gives 1 everywhere, which makes the loss sigmoid
+            cross-entropy.
 
     Returns:
         Same shape; increasing and convex in g, from 0 to 1 - α·sin 1.
@@ -62,7 +58,7 @@ def grad_libra_loss(
         (N, C) float32 (float64 for float64 logits), non-negative. Eq. 5 as printed has one minus
         sign too many.
     """
-    z = logit if logit.dtype == torch.float64 else logit.float()
+    z = lift(logit)
     y = target.to(z.dtype)
     weight_pos = weigh_hardness(torch.sigmoid(-z), alpha_pos)
     weight_neg = weigh_hardness(torch.sigmoid(z), alpha_neg)
@@ -74,7 +70,7 @@ def grad_libra_loss(
 
 
 @MODELS.register_module()
-class GradLibraLoss(nn.Module):
+class GradLibraLoss(DenseSigmoidLoss):
     """Grad-Libra loss as mmdet's dense heads call it.
 
     Args:
@@ -100,49 +96,13 @@ class GradLibraLoss(nn.Module):
         reduction: Reduction = "mean",
         loss_weight: float = 1.0,
     ) -> None:
-        super().__init__()
-        if not use_sigmoid:
-            raise ValueError("GradLibraLoss is one binary classifier per class: use_sigmoid=True")
+        super().__init__(use_sigmoid, reduction, loss_weight)
         for name, alpha in (("alpha_pos", alpha_pos), ("alpha_neg", alpha_neg)):
-            if alpha is not None and not 0 <= alpha <= 1:
-                raise ValueError(f"{name} is {alpha}, but must lie in [0, 1] or be None")
-        if reduction not in ("none", "mean", "sum"):
-            raise ValueError(f"reduction is {reduction!r}, but must be 'none', 'mean' or 'sum'")
-        self.use_sigmoid = use_sigmoid
+            require(alpha is None or 0 <= alpha <= 1, name, alpha, "lie in [0, 1] or be None")
         self.alpha_pos = alpha_pos
         self.alpha_neg = alpha_neg
         self.detach_weight = detach_weight
-        self.reduction = reduction
-        self.loss_weight = loss_weight
 
-    def forward(
-        self,
-        pred: Tensor,
-        target: Tensor,
-        weight: Tensor | None = None,
-        avg_factor: float | Tensor | None = None,
-        reduction_override: Reduction | None = None,
-    ) -> Tensor:
-        """Weighted and reduced loss.
-
-        Args:
-            pred: (N, C) raw logits.
-            target: (N,) int in [0, C] with C = background and < 0 ignored, or (N, C) one-hot.
-            weight: None, (N,), (N, C) or (N * C,).
-            avg_factor: divisor of the mean, instead of the number of terms.
-            reduction_override: instead of the module's own reduction.
-
-        Returns:
-            Scalar, or (N, C) if not reduced.
-
-        Raises:
-            ValueError: a shape fits none of the above.
-        """
-        reduction = reduction_override or self.reduction
-        one_hot, valid = spread_targets(target, pred.shape)
-        term = grad_libra_loss(pred, one_hot, self.alpha_pos, self.alpha_neg, self.detach_weight)
-        # where(), not a product: an ignored row may hold inf logits, and inf * 0 is NaN.
-        term = torch.where(valid, term, torch.zeros_like(term))
-        spread = spread_weights(weight, pred.shape)
-        reduced: Tensor = weight_reduce_loss(term, spread, reduction, avg_factor)
-        return self.loss_weight * reduced
+    def compute_terms(self, logit: Tensor, target: Tensor, counted: Tensor) -> Tensor:
+        """See `grad_libra_loss`."""
+        return grad_libra_loss(logit, target, self.alpha_pos, self.alpha_neg, self.detach_weight)

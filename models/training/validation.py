@@ -21,13 +21,16 @@ MIN_SCORE = 0.01
 def detect_held_out(
     network: nn.Module, config: TrainConfig, held_out: FieldSet
 ) -> list[FieldResult]:
-    """Everything that a network sees on held-out fields, in torch. The network stays as it is."""
+    """Everything that a network sees on held-out fields. The network stays as it is.
+
+    On a CPU it runs in OpenVINO where that can convert it, which is several times as fast.
+    """
     model = BundleModel(
         **describe_bundle(config, held_out.classes, "trained", {}), weights_sha256="0" * 64
     )
     still = copy.deepcopy(network).eval()
     device = next(still.parameters()).device.type
-    return detect_fields(make_detector(model, still, "torch", device, MIN_SCORE), held_out)
+    return detect_fields(make_detector(model, still, "auto", device, MIN_SCORE), held_out)
 
 
 def measure(

@@ -1,0 +1,60 @@
+"""Bundles of trained networks put together to the bundle of one ensemble."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+
+from models.bundle import WEIGHTS_FILE, BundleModel, find_bundle, read_model, write_bundle
+from models.errors import BundleError
+
+
+def combine_bundles(
+    sources: Sequence[str], folder: Path, name: str, extra_dir: Path | None = None
+) -> BundleModel:
+    """Writes the bundle of an ensemble, with the first member's thresholds and coefficients.
+
+    Those were chosen for one network: choose them anew with `cytolibra calibrate`.
+
+    Args:
+        sources: names or folders of at least two bundles.
+        folder: of the new bundle.
+        name: of the new detector.
+        extra_dir: where a site keeps its own bundles.
+
+    Raises:
+        UnknownDetectorError: a source is none.
+        BundleError: the sources differ in classes, input or test_cfg, or cannot be read.
+    """
+    folders = [find_bundle(source, extra_dir) for source in sources]
+    models = [read_model(one) for one in folders]
+    if len(models) < 2:
+        raise BundleError(f"an ensemble needs at least two bundles, not {len(models)}")
+    _check_alike(models, folders)
+    first = models[0]
+    network = {
+        "type": "Ensemble",
+        "members": [model.network for model in models],
+        "test_cfg": first.network["test_cfg"],
+    }
+    weights = {
+        f"members.{index}.{key}": tensor
+        for index, one in enumerate(folders)
+        for key, tensor in load_file(one / WEIGHTS_FILE).items()
+    }
+    training = {"members": [model.training for model in models]}
+    content: dict[str, Any] = first.model_dump(mode="json", exclude={"weights_sha256"})
+    content |= {"name": name, "network": network, "training": training}
+    card = f"# {name}\n\nResearch software, for review by a cytologist; not a diagnosis.\n"
+    return write_bundle(folder, content, weights, card)
+
+
+def _check_alike(models: Sequence[BundleModel], folders: Sequence[Path]) -> None:
+    first = models[0]
+    for model, folder in zip(models[1:], folders[1:], strict=True):
+        for part in ("classes", "input"):
+            if getattr(model, part) != getattr(first, part):
+                raise BundleError(f"{folder} has other {part} than {folders[0]}: {model.name!r}")
+        if model.network.get("test_cfg") != first.network.get("test_cfg"):
+            raise BundleError(f"{folder} has another network.test_cfg than {folders[0]}")
