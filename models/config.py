@@ -33,6 +33,7 @@ class TrainSection(_Section):
     grad_clip_norm: float = Field(gt=0)
     ema_decay: float = Field(ge=0, lt=1)
     repeat_threshold: Fraction
+    paste_fraction: Fraction
     phantom_fraction: float = Field(ge=0, lt=1)
     phantom_fields: int = Field(ge=0)
     histology_fields: int = Field(ge=0)

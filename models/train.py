@@ -15,6 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from models.config import TrainConfig
 from models.data.coco import FieldSet, read_coco
+from models.data.paste import cut_rare_cells
 from models.data.resample import Sample, resample_field
 from models.errors import TrainingError
 from models.evaluate import Evaluation
@@ -129,13 +130,16 @@ def learn(
     held_out = None if options.fold is None else everything.only_fold(options.fold)
     describe(fields, say)
     claim_run_dir(run_dir, config, fields)
+    samples = [resample_field(field, config.input.mpp) for field in fields.fields]
+    num_classes = len(fields.classes)
     epochs = Epochs(
         config,
-        [resample_field(field, config.input.mpp) for field in fields.fields],
+        samples,
         draw_phantoms(config, fields),
-        len(fields.classes),
+        num_classes,
         config.train.seed,
         options.num_workers,
+        cut_rare_cells(samples, num_classes) if config.train.paste_fraction else [],
     )
 
     def on_epoch(state: TrainState, writer: SummaryWriter) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from models.data.augment import Augmentation, change_look, crop_sample
+from models.data.paste import CutOut, paste_cells
 from models.data.resample import Sample
 from models.data.sampling import draw_epoch, repeat_factors
 
@@ -26,7 +27,9 @@ class EpochCrops(Dataset[Crop]):
         phantoms: drawn samples that are mixed in; may be empty.
         num_classes: C.
         crop_px: side S of a crop.
+        cuts: rare cells to paste; may be empty.
         phantom_fraction: of the crops; 0 where there are no phantoms.
+        paste_fraction: of the crops, with rare cells pasted in.
         repeat_threshold: see `models/data/sampling.py`.
         augmentation: how far crops are changed.
         seed, epoch: fix every random choice.
@@ -36,10 +39,12 @@ class EpochCrops(Dataset[Crop]):
         self,
         fields: Sequence[Sample],
         phantoms: Sequence[Sample],
+        cuts: Sequence[CutOut] = (),
         *,
         num_classes: int,
         crop_px: int,
         phantom_fraction: float,
+        paste_fraction: float = 0.0,
         repeat_threshold: float,
         augmentation: Augmentation,
         seed: int,
@@ -52,6 +57,8 @@ class EpochCrops(Dataset[Crop]):
             num_phantoms = round(len(chosen) * phantom_fraction / (1 - phantom_fraction))
             chosen += [phantoms[index] for index in rng.integers(len(phantoms), size=num_phantoms)]
         self._samples = [chosen[index] for index in rng.permutation(len(chosen))]
+        self._cuts = cuts
+        self._paste_fraction = paste_fraction
         self._crop_px = crop_px
         self._augmentation = augmentation
         self._seed = (seed, epoch)
@@ -62,6 +69,8 @@ class EpochCrops(Dataset[Crop]):
     def __getitem__(self, index: int) -> Crop:
         rng = np.random.default_rng([*self._seed, index])
         crop = crop_sample(self._samples[index], self._crop_px, self._augmentation, rng)
+        if self._cuts and rng.random() < self._paste_fraction:
+            crop = paste_cells(crop, self._cuts, rng)
         pixels = change_look(crop.pixels, self._augmentation, rng)
         return (
             torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))),

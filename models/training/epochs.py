@@ -11,6 +11,7 @@ from torch import Tensor
 from models.config import TrainConfig
 from models.data.augment import Augmentation
 from models.data.crops import Crop, EpochCrops, collate_crops
+from models.data.paste import CutOut
 from models.data.resample import Sample
 
 #: pixels (B, 3, S, S) uint8; B tensors (N_i, 4) of boxes; B tensors (N_i,) of labels
@@ -30,6 +31,7 @@ class Epochs:
         num_classes: C.
         seed: of the run.
         num_workers: threads that prepare crops; their number changes no crop.
+        cuts: rare cells that are pasted in.
     """
 
     config: TrainConfig
@@ -38,15 +40,18 @@ class Epochs:
     num_classes: int
     seed: int
     num_workers: int
+    cuts: Sequence[CutOut] = ()
 
     def crops(self, epoch: int) -> EpochCrops:
         """The crops of one epoch, in order."""
         return EpochCrops(
             self.samples,
             self.phantoms,
+            self.cuts,
             num_classes=self.num_classes,
             crop_px=self.config.train.crop_px,
             phantom_fraction=self.config.train.phantom_fraction,
+            paste_fraction=self.config.train.paste_fraction,
             repeat_threshold=self.config.train.repeat_threshold,
             augmentation=Augmentation(**self.config.augment.model_dump()),
             seed=self.seed,

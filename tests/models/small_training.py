@@ -50,6 +50,7 @@ def make_config(**train: float) -> TrainConfig:
         "grad_clip_norm": 10.0,
         "ema_decay": 0.9,
         "repeat_threshold": 0.3,
+        "paste_fraction": 0.0,
         "phantom_fraction": 0.2,
         "phantom_fields": 2,
         "histology_fields": 1,
