@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -74,6 +75,13 @@ class SlideScoreCoefficients(_Part):
     category_min_fractions: tuple[Fraction, ...]
 
 
+class CalibrationModel(_Part):
+    """From the network's scores to probabilities; see `models.calibration.Calibration`."""
+
+    slopes: tuple[Positive, ...]
+    offsets: tuple[float, ...]
+
+
 class BundleModel(_Part):
     """model.json: everything of a detector besides its weights."""
 
@@ -81,6 +89,7 @@ class BundleModel(_Part):
     name: str = Field(pattern=f"^{NAME.pattern}$", max_length=100)
     classes: tuple[ClassModel, ...] = Field(min_length=1, max_length=1000)
     input: InputModel
+    calibration: CalibrationModel | None = None
     score_thresholds: tuple[Fraction, ...]
     merge_iou: Fraction
     slide_score: SlideScoreCoefficients
@@ -90,8 +99,11 @@ class BundleModel(_Part):
 
     @model_validator(mode="after")
     def _one_entry_per_class(self) -> "BundleModel":
+        fitted = self.calibration
         for name, values in (
             ("score_thresholds", self.score_thresholds),
+            ("calibration.slopes", fitted.slopes if fitted else self.classes),
+            ("calibration.offsets", fitted.offsets if fitted else self.classes),
             ("slide_score.class_weights", self.slide_score.class_weights),
             (
                 "slide_score.category_min_fractions",
@@ -190,8 +202,44 @@ def load_detector(
 
     folder = find_bundle(name_or_path, extra_dir)
     model = read_model(folder)
-    network = _build_with_weights(folder, model)
+    network = load_network(folder, model)
     return make_detector(model, network, engine, device, min_score)
+
+
+def load_network(folder: Path, model: BundleModel) -> "nn.Module":
+    """A bundle's network with its weights, on the CPU, in evaluation mode.
+
+    Raises:
+        BundleError: the weights are missing, damaged, of another network or not finite.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from models.network import build_network
+
+    path = folder / WEIGHTS_FILE
+    try:
+        if path.stat().st_size > MAX_WEIGHTS_BYTES:
+            raise BundleError(f"{path} is larger than {MAX_WEIGHTS_BYTES} bytes")
+        if _sha256(path) != model.weights_sha256:
+            raise BundleError(
+                f"{path} is not the file that {MODEL_FILE} names (sha256 differs): "
+                "copy the bundle again"
+            )
+        weights = load_file(path)
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}") from error
+    except SafetensorError as error:
+        raise BundleError(f"{path} is not a safetensors file: {error}") from error
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not math.isfinite(float(tensor.float().sum())):
+            raise BundleError(f"{path}: {name} holds values that are not finite")
+    network = build_network(model.network)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise BundleError(f"{path} does not fit the network of {MODEL_FILE}: {error}") from error
+    return network.eval()
 
 
 def read_model(folder: Path) -> BundleModel:
@@ -214,7 +262,11 @@ def read_model(folder: Path) -> BundleModel:
 
 
 def write_bundle(
-    folder: Path, model: dict[str, Any], weights: dict[str, "Tensor"], card: str
+    folder: Path,
+    model: dict[str, Any],
+    weights: dict[str, "Tensor"],
+    card: str,
+    pictures: Mapping[str, bytes] | None = None,
 ) -> BundleModel:
     """Writes a bundle whole or not at all, replacing the one that is there.
 
@@ -223,6 +275,7 @@ def write_bundle(
         model: fields of `BundleModel` without `weights_sha256`.
         weights: by parameter name.
         card: Markdown: data and its citation, split, seed, command, metrics, limits.
+        pictures: files that the card shows, by name.
 
     Raises:
         BundleError: a value is wrong or the folder cannot be written.
@@ -243,6 +296,8 @@ def write_bundle(
         checked = BundleModel(**model, weights_sha256=_sha256(part / WEIGHTS_FILE))
         (part / MODEL_FILE).write_text(checked.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (part / CARD_FILE).write_text(card, encoding="utf-8")
+        for name, content in (pictures or {}).items():
+            (part / name).write_bytes(content)
         # mkdtemp and safetensors make private files; a bundle is there to be read.
         part.chmod(0o755)
         for file in part.iterdir():
@@ -279,37 +334,6 @@ def _names(extra_dir: Path | None) -> set[str]:
         for path in folder.glob(f"*/{MODEL_FILE}")
         if NAME.fullmatch(path.parent.name)
     }
-
-
-def _build_with_weights(folder: Path, model: BundleModel) -> "nn.Module":
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    from models.network import build_network
-
-    path = folder / WEIGHTS_FILE
-    try:
-        if path.stat().st_size > MAX_WEIGHTS_BYTES:
-            raise BundleError(f"{path} is larger than {MAX_WEIGHTS_BYTES} bytes")
-        if _sha256(path) != model.weights_sha256:
-            raise BundleError(
-                f"{path} is not the file that {MODEL_FILE} names (sha256 differs): "
-                "copy the bundle again"
-            )
-        weights = load_file(path)
-    except OSError as error:
-        raise BundleError(f"{path} cannot be read: {error.strerror}") from error
-    except SafetensorError as error:
-        raise BundleError(f"{path} is not a safetensors file: {error}") from error
-    for name, tensor in weights.items():
-        if tensor.is_floating_point() and not math.isfinite(float(tensor.float().sum())):
-            raise BundleError(f"{path}: {name} holds values that are not finite")
-    network = build_network(model.network)
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise BundleError(f"{path} does not fit the network of {MODEL_FILE}: {error}") from error
-    return network.eval()
 
 
 def _sha256(path: Path) -> str:

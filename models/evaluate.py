@@ -144,6 +144,15 @@ def merge_cells(
     )
 
 
+def make_tile(pixels: NDArray[np.uint8]) -> TileBatch:
+    """A whole field as one tile, in its own pixels; padded to a size that networks can halve."""
+    height, width = pixels.shape[:2]
+    pad = [(0, -height % SIDE_MULTIPLE_PX), (0, -width % SIDE_MULTIPLE_PX), (0, 0)]
+    # The field's own bright background, so that its edge is no edge to the network.
+    blank = int(np.percentile(pixels, 90))
+    return TileBatch(np.pad(pixels, pad, constant_values=blank)[None], np.zeros((1, 2)), 1.0)
+
+
 def _suppress(bbox_xyxy: NDArray[np.float32], iou_threshold: float) -> NDArray[np.int64]:
     """Greedy non-maximum suppression of (N, 4) boxes, best first; indices kept."""
     low, high = bbox_xyxy[:, None, :2], bbox_xyxy[:, None, 2:]
@@ -181,7 +190,7 @@ def _precisions(
 def _detect_field(detector: Detector, field: Field) -> FieldResult:
     spec = detector.info.input
     sample = resample_field(field, spec.mpp)
-    found = detector.detect(_one_tile(sample.pixels))
+    found = detector.detect(make_tile(sample.pixels))
     scale = 1.0 if field.mpp is None else field.mpp / spec.mpp
     limit = np.array([field.width, field.height] * 2, np.float32)
     # Labelled boxes are clipped to the field, so detections are too.
@@ -200,11 +209,3 @@ def _join(field: Field, bbox: NDArray[np.float32], found: Detections) -> FieldRe
         score=found.score,
         mpp=field.mpp,
     )
-
-
-def _one_tile(pixels: NDArray[np.uint8]) -> TileBatch:
-    height, width = pixels.shape[:2]
-    pad = [(0, -height % SIDE_MULTIPLE_PX), (0, -width % SIDE_MULTIPLE_PX), (0, 0)]
-    # The field's own bright background, so that its edge is no edge to the network.
-    blank = int(np.percentile(pixels, 90))
-    return TileBatch(np.pad(pixels, pad, constant_values=blank)[None], np.zeros((1, 2)), 1.0)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.bundle import BundleModel
+from models.calibration import Calibration
 from models.detector import Detections, DetectorInfo, TileBatch, no_detections
 from models.engines.graph import Forward
 from models.errors import BundleError
@@ -39,6 +40,8 @@ class NetworkDetector:
         if min_score is not None:
             info = replace(info, score_thresholds=(min_score,) * len(info.classes))
         self._info = info
+        fitted = model.calibration
+        self._calibration = Calibration(fitted.slopes, fitted.offsets) if fitted else None
         self._forward = forward
         described: Any = network
         self._head = described.bbox_head
@@ -92,6 +95,8 @@ class NetworkDetector:
         tile_index: int,
     ) -> Detections:
         bbox_xyxy_tile, score, label = found
+        if self._calibration is not None:
+            score = self._calibration.apply(score, label).astype(np.float32)
         origin = np.tile(batch.origin_xy[tile_index], 2)
         bbox = (bbox_xyxy_tile.astype(np.float64) * batch.downsample + origin).astype(np.float32)
         whole = Detections(bbox, score, label, np.full(len(score), tile_index, np.int32))

@@ -11,6 +11,12 @@ ROOT = Path(__file__).parent.parent
 ALLOWED = {
     "service.pipeline.types": ("models.classes", "models.detector"),
     "service.pipeline": ("service.pipeline", "service.errors", "models"),
+    "service.composed_slides": (
+        "service.composed_slides",
+        "service.pipeline",
+        "service.errors",
+        "models",
+    ),
     "service.exports": ("service.exports", "service.pipeline.types", "service.errors"),
     "service.storage": ("service.storage", "service.pipeline", "service.errors", "models"),
     "service.jobs": (
@@ -98,6 +104,10 @@ def test_imports_point_down(path: Path) -> None:
         ("service.exports.csv", "from service.pipeline.slide import open_slide"),
         ("service.exports.csv", "from ..pipeline.merge import merge_boxes"),
         ("service.storage.blobs", "from service.jobs.workflow import SlideJob"),
+        ("service.pipeline.report", "from service.composed_slides import fit"),
+        ("service.jobs.workflow", "from service.composed_slides import fit"),
+        ("service.api.app", "from service.composed_slides import fit"),
+        ("service.composed_slides.fit", "from service.jobs import worker"),
         ("models.train", "if True:\n    from service.errors import TrainingError"),
         ("service.api.app", "from service.cli import main"),
     ],

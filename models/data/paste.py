@@ -1,7 +1,7 @@
 """Cells of rare classes pasted into other fields, so that a rare class is seen on many backgrounds.
 
-A nucleus is cut out with its surroundings and blended in by solving for matching gradients, so no
-seam shows that a network could learn. Source of the blending: Pérez et al., "Poisson image editing",
+A nucleus is cut out with its surroundings and blended in by matching gradients, so that no seam
+shows that a network could learn. Source of the blending: Pérez et al., "Poisson image editing",
 SIGGRAPH 2003, doi:10.1145/1201775.882269, as OpenCV's `seamlessClone`.
 """
 

@@ -117,9 +117,9 @@ class DenseBalancedGroupLoss(DenseSigmoidLoss):
     def compute_terms(self, logit: Tensor, target: Tensor, counted: Tensor) -> Tensor:
         """See `group_loss`, of all groups, in the order of the classes."""
         z = lift(logit)
-        foreground = target.any(dim=1, keepdim=True)
+        foreground = target.any(dim=1, keepdim=True).to(z.dtype)
         term = torch.zeros_like(z)
         for group, weight in zip(self.groups, self.others_weights, strict=True):
-            others = torch.where(foreground, weight, 1.0).to(z.dtype)
+            others = weight * foreground + (1 - foreground)
             term[:, group] = group_loss(z[:, group], target[:, group], counted[:, group], others)
         return term

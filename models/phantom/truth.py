@@ -2,12 +2,13 @@
 
 import json
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.classes import BETHESDA
+from models.classes import BETHESDA, CellClass
 from models.errors import PhantomError
 from models.phantom.layout import LABEL_OF, Thing
 
@@ -31,14 +32,27 @@ def truth_path(slide: Path) -> Path:
 
 def truth_to_geojson(things: list[Thing], mpp: float, seed: int) -> str:
     """A FeatureCollection of the cells, level-0 px."""
+    bbox, label = cell_boxes(things, mpp)
+    return boxes_to_geojson(bbox, [BETHESDA[one] for one in label], str(seed))
+
+
+def boxes_to_geojson(
+    bbox_xyxy: NDArray[np.float32], classes: Sequence[CellClass], origin: str
+) -> str:
+    """A FeatureCollection of boxes, which QuPath opens as annotations.
+
+    Args:
+        bbox_xyxy: (N, 4) float32, level-0 px.
+        classes: (N,) of each box.
+        origin: what the boxes come from; the same one gives the same ids.
+    """
     features = []
-    for index, (box, label) in enumerate(zip(*cell_boxes(things, mpp), strict=True)):
+    for index, (box, cell_class) in enumerate(zip(bbox_xyxy, classes, strict=True)):
         x1, y1, x2, y2 = (round(float(value), 2) for value in box)
-        cell_class = BETHESDA[label]
         features.append(
             {
                 "type": "Feature",
-                "id": str(uuid.uuid5(NAMESPACE, f"{seed}/{index}")),
+                "id": str(uuid.uuid5(NAMESPACE, f"{origin}/{index}")),
                 "geometry": {
                     "type": "Polygon",
                     "coordinates": [[[x1, y1], [x2, y1], [x2, y2], [x1, y2], [x1, y1]]],

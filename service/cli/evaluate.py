@@ -22,8 +22,19 @@ def evaluate(
         Path | None, typer.Option("--json", help="Also write the figures to this file.")
     ] = None,
     engine: Annotated[str, typer.Option(help="auto, torch or openvino.")] = "torch",
+    slides: Annotated[
+        bool, typer.Option("--slides", help="Judge the slide score on composed slides instead.")
+    ] = False,
+    fit_slide_score: Annotated[
+        Path | None, typer.Option(help="With --slides: fit the score anew, write it here.")
+    ] = None,
+    slides_dir: Annotated[
+        Path | None, typer.Option(help="With --slides: write and analyse a few of them here.")
+    ] = None,
 ) -> None:
     """Measure a detector: AP50, recall and precision, normal against abnormal."""
+    if not slides and (fit_slide_score or slides_dir):
+        raise typer.BadParameter("needs --slides", param_hint="--fit-slide-score, --slides-dir")
     import orjson
     from rich.console import Console
     from rich.progress import Progress
@@ -33,6 +44,7 @@ def evaluate(
     from models.evaluate import detect_fields
     from models.evaluate import evaluate as measure
     from service.cli.engine_option import check_engine
+    from service.cli.evaluate_slides import SlideOutputs, evaluate_slides
     from service.errors import DatasetError
 
     info = read_info(detector)
@@ -43,6 +55,10 @@ def evaluate(
             f"{info.name!r} knows {[one.name for one in info.classes]}: they must agree"
         )
     chosen = fields if fold is None else fields.only_fold(fold)
+    if slides:
+        outputs = SlideOutputs(json_path, fit_slide_score, slides_dir)
+        evaluate_slides(detector, chosen, check_engine(engine), fold, outputs)
+        return
     model = load_detector(detector, engine=check_engine(engine), min_score=MIN_SCORE)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("Detecting", total=len(chosen.fields))

@@ -9,7 +9,9 @@ import typer
 
 from models.errors import CytolibraError
 from service.cli.analyse import analyse
+from service.cli.calibrate import calibrate
 from service.cli.detectors import detectors
+from service.cli.ensemble import ensemble
 from service.cli.evaluate import evaluate
 from service.cli.phantom import phantom
 from service.cli.serve import serve
@@ -25,7 +27,18 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (analyse, serve, work, phantom, train, study, evaluate, detectors):
+for command in (
+    analyse,
+    serve,
+    work,
+    phantom,
+    train,
+    study,
+    evaluate,
+    calibrate,
+    ensemble,
+    detectors,
+):
     app.command()(command)
 
 

@@ -1,0 +1,81 @@
+"""A detector's scores made probabilities and its thresholds chosen, on fields it never saw."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from models.bundle import BundleModel, CalibrationModel, load_network, read_model
+from models.calibration import Calibration, fit_calibration
+from models.classes import CellClass
+from models.data.coco import FieldSet
+from models.detector import Detector
+from models.engines.choice import make_detector
+from models.errors import BundleError
+from models.evaluate import Evaluation, detect_fields, evaluate, merge_cells
+from models.metrics import FieldResult
+from models.thresholds import choose_thresholds
+
+#: Detections below are of no use to AP or to what is fitted here.
+MIN_SCORE = 0.01
+#: Below, nearly every detection is nothing: the map is fitted to what may be reported.
+FIT_FROM_SCORE = 0.08
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A detector that states probabilities.
+
+    Attributes:
+        model: with its calibration and thresholds.
+        detector: running it.
+        raw, results: every field's detections with the network's scores, and with probabilities.
+        figures: at the thresholds.
+    """
+
+    model: BundleModel
+    detector: Detector
+    raw: list[FieldResult]
+    results: list[FieldResult]
+    figures: Evaluation
+
+
+def calibrate_scores(folder: Path, held_out: FieldSet) -> Calibrated:
+    """Fits the map from score to probability, then chooses the thresholds.
+
+    Args:
+        folder: of a bundle that did not learn from `held_out`; its own calibration is dropped.
+        held_out: labelled fields that state their µm/px.
+
+    Raises:
+        BundleError: the bundle is broken, or has other classes than the fields.
+        DatasetError: an image cannot be read.
+    """
+    model = read_model(folder).model_copy(update={"calibration": None})
+    classes = model.info("auto").classes
+    _check_classes(folder, classes, held_out)
+    network = load_network(folder, model)
+    raw = detect_fields(make_detector(model, network, min_score=MIN_SCORE), held_out)
+    least = (FIT_FROM_SCORE,) * len(classes)
+    calibration = fit_calibration(
+        [merge_cells(result, least, model.merge_iou) for result in raw], classes
+    )
+    results = [apply_calibration(result, calibration) for result in raw]
+    thresholds = choose_thresholds(results, classes, model.merge_iou)
+    fitted = CalibrationModel(slopes=calibration.slopes, offsets=calibration.offsets)
+    model = model.model_copy(update={"calibration": fitted, "score_thresholds": thresholds})
+    figures = evaluate(results, classes, thresholds, model.merge_iou)
+    return Calibrated(model, make_detector(model, network), raw, results, figures)
+
+
+def apply_calibration(result: FieldResult, calibration: Calibration) -> FieldResult:
+    """The same detections with probabilities for scores."""
+    probability = calibration.apply(result.score, result.label)
+    return replace(result, score=probability.astype(np.float32))
+
+
+def _check_classes(folder: Path, classes: Sequence[CellClass], fields: FieldSet) -> None:
+    known, given = ([one.name for one in each] for each in (classes, fields.classes))
+    if known != given:
+        raise BundleError(f"{folder} knows the classes {known}, but the fields have {given}")

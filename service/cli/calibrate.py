@@ -1,0 +1,107 @@
+"""`cytolibra calibrate`: what is chosen for a detector on fields it did not learn from."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from models.bundle import BundleModel
+    from models.calibrated import Calibrated
+    from models.data.coco import FieldSet
+
+
+def calibrate(
+    bundle: Annotated[str, typer.Argument(help="Trained without the fold: a name or a folder.")],
+    data: Annotated[Path, typer.Argument(help="Folder with images/ and annotations.json (COCO).")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the new bundle.")],
+    fold: Annotated[int, typer.Option(help="Which the detector did not learn from.")],
+    apply_to: Annotated[
+        str | None,
+        typer.Option(help="Ship this bundle's weights: the same network, e.g. of all folds."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The new detector's name.")] = None,
+) -> None:
+    """Fit probabilities, choose thresholds, fit the slide score; write a new bundle with them."""
+    from models.bundle import find_bundle, load_network, read_model, write_bundle
+    from models.calibrated import calibrate_scores
+    from models.data.coco import read_coco
+
+    folder = find_bundle(bundle)
+    shipped = find_bundle(apply_to) if apply_to else folder
+    source = read_model(shipped)
+    _check_same_network(read_model(folder), source, shipped)
+    held_out = read_coco(data).only_fold(fold)
+    calibrated = calibrate_scores(folder, held_out)
+    slide_score, slide_figures = _fit_slide_score(calibrated, held_out)
+    content = calibrated.model.model_dump(mode="json", exclude={"weights_sha256"})
+    content |= {
+        "name": name or source.name,
+        "slide_score": slide_score,
+        "training": source.training | {"calibrated_on_fold": fold, "slides": slide_figures},
+    }
+    pictures = {"reliability.png": _draw(calibrated, output)}
+    card = _write_card(content, calibrated)
+    write_bundle(output, content, load_network(shipped, source).state_dict(), card, pictures)
+    typer.echo(card)
+    typer.echo(f"detector: {output}")
+
+
+def _check_same_network(judged: "BundleModel", shipped: "BundleModel", folder: Path) -> None:
+    from models.errors import BundleError
+
+    for part in ("classes", "input", "network"):
+        if getattr(judged, part) != getattr(shipped, part):
+            raise BundleError(
+                f"{folder} has another {part} than the bundle that is calibrated: what is chosen "
+                "for one network does not hold for another"
+            )
+
+
+def _fit_slide_score(
+    calibrated: "Calibrated", held_out: "FieldSet"
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    from dataclasses import asdict
+
+    from service.composed_slides.cross_fit import cross_fit
+    from service.composed_slides.looks import see_fields
+
+    classes = calibrated.detector.info.classes
+    weights = calibrated.model.slide_score.class_weights
+    fitted = cross_fit(see_fields(calibrated.detector, held_out), classes, weights)
+    figures = fitted.with_fitted_weights if fitted.weights_fitted else fitted.with_given_weights
+    return asdict(fitted.model), figures.to_json()
+
+
+def _draw(calibrated: "Calibrated", output: Path) -> bytes:
+    from tempfile import TemporaryDirectory
+
+    from models.calibrated import FIT_FROM_SCORE
+    from models.calibration import Calibration
+    from models.evaluate import merge_cells
+    from models.plots.reliability import draw_reliability
+
+    model = calibrated.model
+    assert model.calibration is not None
+    calibration = Calibration(model.calibration.slopes, model.calibration.offsets)
+    least = (FIT_FROM_SCORE,) * len(model.classes)
+    merged = [merge_cells(result, least, model.merge_iou) for result in calibrated.raw]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "reliability.png"
+        draw_reliability(path, merged, calibrated.detector.info.classes, calibration)
+        return path.read_bytes()
+
+
+def _write_card(content: dict[str, Any], calibrated: "Calibrated") -> str:
+    from models.training.export import write_card
+
+    facts = {key: value for key, value in content["training"].items() if key != "slides"}
+    thresholds = tuple(content["score_thresholds"])
+    lines = [write_card(content["name"], facts, calibrated.figures, thresholds)]
+    lines += ["## What a score is worth", "", "![reliability](reliability.png)", ""]
+    lines += ["The network's scores (lines) and the map from them to the probabilities that are"]
+    lines += ["reported (red), fitted on the same fields.", "", "## Slide score", ""]
+    figures = content["training"]["slides"]
+    lines += ["On slides composed of held-out fields that the coefficients were not fitted on:", ""]
+    lines += [f"- {key.replace('_', ' ')}: {value}" for key, value in figures.items()]
+    return "\n".join([*lines, ""])

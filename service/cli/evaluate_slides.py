@@ -1,0 +1,187 @@
+"""`cytolibra evaluate --slides`: the slide score, judged and fitted on composed slides."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from models.data.coco import FieldSet
+    from service.cli.engine_option import Engine
+    from service.composed_slides.check import Checked
+    from service.composed_slides.judge import SlideFigures
+    from service.composed_slides.looks import SeenField
+    from service.pipeline.types import CellClass, Detector
+
+
+@dataclass(frozen=True)
+class SlideOutputs:
+    """Files to write, each only if given.
+
+    Attributes:
+        json_path: all figures.
+        fit_path: newly fitted coefficients, in the form of model.json's `slide_score`.
+        slides_dir: folder of a few composed slides with their truth.
+    """
+
+    json_path: Path | None
+    fit_path: Path | None
+    slides_dir: Path | None
+
+
+def evaluate_slides(
+    detector: str, fields: "FieldSet", engine: "Engine", fold: int | None, outputs: SlideOutputs
+) -> None:
+    """Prints how well the slide score of a detector does on slides composed from these fields."""
+    from rich.console import Console
+
+    from models.bundle import load_detector
+    from service.composed_slides.cross_fit import judge_shipped
+
+    console = Console()
+    model = load_detector(detector, engine=engine)
+    info = model.info
+    if fold is None:
+        console.print(
+            "No --fold is given: these figures are only honest for fields that the detector did "
+            "not learn from."
+        )
+    seen = _see(model, fields)
+    shipped = judge_shipped(seen, info.classes, info.slide_score)
+    console.print(_table_figures({"shipped": shipped}))
+    content: dict[str, Any] = {
+        "detector": {"name": info.name, "digest": info.digest},
+        "num_images": len(fields.fields),
+        "shipped": {"slide_score": asdict(info.slide_score), "figures": shipped.to_json()},
+    }
+    if outputs.fit_path is not None:
+        content["fitted"] = _fit(seen, model, outputs.fit_path)
+    if outputs.slides_dir is not None:
+        content["written_slides"] = _write(outputs.slides_dir, seen, model)
+    if outputs.json_path is not None:
+        _write_json(outputs.json_path, content)
+
+
+def _see(model: "Detector", fields: "FieldSet") -> "list[SeenField]":
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from service.composed_slides.looks import see_fields
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Detecting", total=len(fields.fields))
+        return see_fields(model, fields, on_field=lambda: bar.advance(task))
+
+
+def _fit(seen: "list[SeenField]", model: "Detector", fit_path: Path) -> dict[str, Any]:
+    from rich.console import Console
+
+    from service.composed_slides.cross_fit import cross_fit
+
+    info = model.info
+    console = Console(stderr=True)
+    with console.status("Fitting"):
+        fitted = cross_fit(seen, info.classes, info.slide_score.class_weights)
+    _write_json(fit_path, asdict(fitted.model))
+    by_weights = {
+        "its own class weights": fitted.with_given_weights,
+        "class weights fitted": fitted.with_fitted_weights,
+    }
+    out = Console()
+    out.print(_table_figures(by_weights, "Fitted anew, judged on fields not fitted on"))
+    taken = "fitted" if fitted.weights_fitted else "its own"
+    out.print(f"{fit_path}: coefficients with {taken} class weights, fitted on all these fields")
+    return {
+        "slide_score": asdict(fitted.model),
+        "weights_fitted": fitted.weights_fitted,
+        "figures_on_other_fields": {
+            "given_weights": fitted.with_given_weights.to_json(),
+            "fitted_weights": fitted.with_fitted_weights.to_json(),
+        },
+    }
+
+
+def _write(folder: Path, seen: "list[SeenField]", model: "Detector") -> list[dict[str, Any]]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from service.composed_slides.check import WRITTEN, check_written_slides
+    from service.composed_slides.pieces import cut_pieces
+
+    pieces = cut_pieces(seen, model.info.classes)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Writing and analysing slides", total=2 * len(WRITTEN))
+        checked = check_written_slides(
+            folder, seen, pieces, model, on_slide=lambda: bar.advance(task)
+        )
+    Console().print(_table_checked(checked, model.info.classes))
+    return [
+        {
+            "slide": one.path.name,
+            "wanted_cells": one.wanted.num_cells,
+            "wanted_abnormal_share": one.wanted.abnormal_share,
+            "labelled": one.true.tolist(),
+            "added_up": one.added.tolist(),
+            "analysed": one.analysed.tolist(),
+            "score_added_up": one.score_added,
+            "score_analysed": one.score_analysed,
+        }
+        for one in checked
+    ]
+
+
+def _table_figures(
+    columns: "dict[str, SlideFigures]", title: str = "Slide score on composed slides"
+) -> "Table":
+    from rich.table import Table
+
+    table = Table("", *columns, title=title)
+
+    def add(name: str, values: list[float]) -> None:
+        table.add_row(name, *[f"{value:.3f}" for value in values])
+
+    figures = list(columns.values())
+    add("AUC, 2 % abnormal cells or more against none", [one.auc for one in figures])
+    for share in figures[0].auc_by_share:
+        add(f"AUC at {share:.1%}", [one.auc_by_share[share] for one in figures])
+    table.add_section()
+    for share in figures[0].found_by_share:
+        add(f"score ≥ 0.1 at {share:.1%}", [one.found_by_share[share] for one in figures])
+    table.add_section()
+    for size in figures[0].negative_low_by_size:
+        values = [one.negative_low_by_size[size] for one in figures]
+        add(f"none abnormal, {size:,} cells: score < 0.1", values)
+    table.add_section()
+    add("category as labelled", [one.category_agrees for one in figures])
+    add("or one grade beside it", [one.category_near for one in figures])
+    return table
+
+
+def _table_checked(checked: "list[Checked]", classes: "tuple[CellClass, ...]") -> "Table":
+    from rich.table import Table
+
+    names = [one.name for one in classes]
+    table = Table(
+        "slide",
+        "",
+        *names,
+        "score",
+        title="Written slides: added up from fields, and analysed as slides",
+    )
+    for one in checked:
+        rows = (
+            (one.path.name, "labelled", one.true, ""),
+            ("", "added up", one.added, f"{one.score_added:.3f}"),
+            ("", "analysed", one.analysed, f"{one.score_analysed:.3f}"),
+        )
+        for name, kind, counts, score in rows:
+            table.add_row(name, kind, *[str(count) for count in counts], score)
+    return table
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    import orjson
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))

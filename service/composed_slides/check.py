@@ -1,0 +1,109 @@
+"""Holds counts added up from pieces against those of the pipeline on the same slide, written.
+
+Written on two grounds: a network with normalisation over a whole tile judges a cell also by what
+else the tile shows, and bare glass around it is what smears never taught it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.composed_slides.compose import Wanted, draw_pieces
+from service.composed_slides.looks import SeenField
+from service.composed_slides.pieces import Pieces
+from service.composed_slides.write import GLASS, ground_of, write_slide
+from service.pipeline import analyse_slide
+from service.pipeline.report import abnormality_score
+from service.pipeline.types import Detector
+
+#: Slides that are written.
+WRITTEN = (
+    Wanted(100, 0.0),
+    Wanted(400, 0.0),
+    Wanted(400, 0.02),
+    Wanted(400, 0.1),
+    Wanted(400, 0.4),
+)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One written slide.
+
+    Attributes:
+        path: of the slide.
+        wanted: what it was composed as.
+        on_glass: whether its ground is bare glass, not that of the fields.
+        true, added, analysed: (C,) labelled cells, detections added up, the pipeline's counts.
+        score_added, score_analysed: slide scores of the latter two.
+    """
+
+    path: Path
+    wanted: Wanted
+    on_glass: bool
+    true: NDArray[np.int64]
+    added: NDArray[np.int64]
+    analysed: NDArray[np.int64]
+    score_added: float
+    score_analysed: float
+
+
+def check_written_slides(
+    folder: Path,
+    seen: Sequence[SeenField],
+    pieces: Pieces,
+    detector: Detector,
+    wanted: Sequence[Wanted] = WRITTEN,
+    on_slide: Callable[[], None] = lambda: None,
+) -> list[Checked]:
+    """Writes each slide twice, on the fields' own ground and on glass, and analyses it.
+
+    Args:
+        folder: of the slides.
+        seen: the fields that the pieces were cut from.
+        pieces: all of them.
+        detector: that saw the fields.
+        wanted: the slides.
+        on_slide: called after each of twice as many.
+
+    Raises:
+        DatasetError: an image cannot be read or a slide cannot be written.
+    """
+    checked = []
+    for on_glass in (False, True):
+        ground = GLASS if on_glass else ground_of(seen)
+        for index, one in enumerate(wanted):
+            times = draw_pieces(pieces, detector.info.classes, one, np.random.default_rng(index))
+            name = f"{'glass' if on_glass else 'smear'}{index}.svs"
+            write_slide(
+                folder / name, seen, pieces, times, detector.info.classes, ground, seed=index
+            )
+            checked.append(_compare(folder / name, one, on_glass, pieces, times, detector))
+            on_slide()
+    return checked
+
+
+def _compare(
+    path: Path,
+    wanted: Wanted,
+    on_glass: bool,
+    pieces: Pieces,
+    times: NDArray[np.int64],
+    detector: Detector,
+) -> Checked:
+    info = detector.info
+    report = analyse_slide(path, detector).report
+    added = times @ pieces.found[0]
+    return Checked(
+        path=path,
+        wanted=wanted,
+        on_glass=on_glass,
+        true=times @ pieces.true,
+        added=added,
+        analysed=np.array([report.counts[one.name] for one in info.classes]),
+        score_added=abnormality_score(added, info.slide_score),
+        score_analysed=report.abnormality_score,
+    )

@@ -1,0 +1,67 @@
+"""Composed slides hold about the cells that were wanted, and none abnormal where none was."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.classes import BETHESDA
+from service.composed_slides.compose import (
+    ABNORMAL_SHARE,
+    NUM_CELLS,
+    Wanted,
+    compose_slides,
+    draw_pieces,
+    draw_wanted,
+)
+from service.composed_slides.pieces import Pieces
+
+
+def test_wanted_slides_span_sizes_and_shares_and_half_are_negative() -> None:
+    wanted = draw_wanted(400, np.random.default_rng(0))
+    sizes = np.array([one.num_cells for one in wanted])
+    shares = np.array([one.abnormal_share for one in wanted])
+    assert (shares == 0).sum() == 200
+    assert sizes.min() >= NUM_CELLS[0]
+    assert sizes.max() <= NUM_CELLS[1]
+    assert ((shares == 0) | ((shares >= ABNORMAL_SHARE[0]) & (shares <= ABNORMAL_SHARE[1]))).all()
+    assert (sizes * shares >= (shares > 0) * 0.99).all()
+
+
+@settings(deadline=None, max_examples=60)
+@given(num_cells=st.integers(30, 3000), seed=st.integers(0, 10**6))
+def test_negative_slides_hold_no_abnormal_cell(num_cells: int, seed: int) -> None:
+    slides = compose_slides(HELD[0], BETHESDA, [Wanted(num_cells, 0.0)], seed)
+    assert not slides.true[0, 1:].any()
+    assert 0.5 * num_cells - 20 <= slides.true.sum() <= 1.5 * num_cells + 20
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.3])
+def test_the_share_of_abnormal_cells_is_about_as_wanted(pieces: Pieces, share: float) -> None:
+    slides = compose_slides(pieces, BETHESDA, [Wanted(2000, share)] * 40, seed=1)
+    true = slides.true[:, 1:].sum(axis=1) / slides.true.sum(axis=1)
+    assert np.median(true) == pytest.approx(share, rel=0.15)
+
+
+def test_a_small_slide_is_not_spoilt_by_a_piece_with_many_abnormal_cells(pieces: Pieces) -> None:
+    slides = compose_slides(pieces, BETHESDA, [Wanted(100, 0.01)] * 50, seed=2)
+    assert (slides.true[:, 1:].sum(axis=1) >= 1).all()
+    assert np.median(slides.true[:, 1:].sum(axis=1)) <= 2
+
+
+def test_composing_repeats_from_its_seed(pieces: Pieces) -> None:
+    one, same, other = (
+        draw_pieces(pieces, BETHESDA, Wanted(500, 0.1), np.random.default_rng(seed))
+        for seed in (4, 4, 5)
+    )
+    assert (one == same).all()
+    assert (one != other).any()
+
+
+HELD: list[Pieces] = []
+
+
+@pytest.fixture(autouse=True)
+def _hold(pieces: Pieces) -> None:
+    """Hypothesis runs a test many times within one use of a fixture; this one never changes."""
+    HELD[:] = [pieces]

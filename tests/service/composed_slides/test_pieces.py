@@ -1,0 +1,54 @@
+"""Pieces count what lies in them; clean ones stay clear of every abnormal cell."""
+
+import numpy as np
+import pytest
+
+from models.classes import BETHESDA
+from service.composed_slides.looks import SeenField
+from service.composed_slides.pieces import ANCHORED_PIECES, CLEAN, MARGIN_UM, Pieces, cut_pieces
+from service.errors import DatasetError
+
+
+def test_clean_pieces_come_no_nearer_to_abnormal_cells_than_the_margin(
+    seen: list[SeenField], pieces: Pieces
+) -> None:
+    for index in np.flatnonzero(pieces.anchor == CLEAN):
+        field = seen[pieces.field_index[index]]
+        boxes = field.true_bbox_um[field.field.label > 0]
+        x1, y1, x2, y2 = pieces.xyxy_um[index]
+        apart_x = np.maximum(boxes[:, 0] - x2, x1 - boxes[:, 2])
+        apart_y = np.maximum(boxes[:, 1] - y2, y1 - boxes[:, 3])
+        assert (np.maximum(apart_x, apart_y) >= MARGIN_UM - 1e-6).all()
+        assert not pieces.true[index, 1:].any()
+
+
+def test_pieces_lie_inside_their_fields(seen: list[SeenField], pieces: Pieces) -> None:
+    size = np.array([one.size_um for one in seen])[pieces.field_index]
+    assert (pieces.xyxy_um[:, :2] >= 0).all()
+    assert (pieces.xyxy_um[:, 2:] <= size + 1e-9).all()
+    assert (pieces.xyxy_um[:, 2:] > pieces.xyxy_um[:, :2]).all()
+
+
+def test_every_abnormal_cell_has_its_pieces_and_is_in_them(
+    seen: list[SeenField], pieces: Pieces
+) -> None:
+    anchored = np.flatnonzero(pieces.anchor != CLEAN)
+    assert len(anchored) == ANCHORED_PIECES * sum((one.field.label > 0).sum() for one in seen)
+    assert (pieces.true[anchored, pieces.anchor[anchored]] >= 1).all()
+
+
+def test_counts_are_those_of_a_plain_loop(seen: list[SeenField], pieces: Pieces) -> None:
+    for index in range(0, len(pieces.anchor), 97):
+        field = seen[pieces.field_index[index]]
+        x1, y1, x2, y2 = pieces.xyxy_um[index]
+        for look, found in enumerate(field.found):
+            counts = [0] * len(BETHESDA)
+            for (x, y), label in zip(found.xy_um, found.label, strict=True):
+                counts[label] += x1 <= x < x2 and y1 <= y < y2
+            assert pieces.found[look, index].tolist() == counts
+
+
+def test_fields_without_abnormal_cells_compose_no_slides(seen: list[SeenField]) -> None:
+    negative = [one for one in seen if not one.field.label.any()]
+    with pytest.raises(DatasetError, match="abnormal"):
+        cut_pieces(negative, BETHESDA)
