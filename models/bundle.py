@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -235,8 +236,12 @@ def load_network(folder: Path, model: BundleModel) -> "nn.Module":
         if tensor.is_floating_point() and not math.isfinite(float(tensor.float().sum())):
             raise BundleError(f"{path}: {name} holds values that are not finite")
     network = build_network(model.network)
+    versioned = OrderedDict(weights)
+    # safetensors keeps no versions of modules, and without its own an anchor-free head of mmdet
+    # takes the weights for old ones and moves `loss_cls.*` to `conv_cls.*`.
+    versioned._metadata = network.state_dict()._metadata  # type: ignore[attr-defined]
     try:
-        network.load_state_dict(weights)
+        network.load_state_dict(versioned)
     except RuntimeError as error:
         raise BundleError(f"{path} does not fit the network of {MODEL_FILE}: {error}") from error
     return network.eval()
