@@ -24,7 +24,8 @@ from models.training.export import export_bundle
 from models.training.gradient_ratio import GradientRatio
 from models.training.loop import TrainState, run_epochs
 from models.training.phantom_fields import draw_histology_fields, draw_phantom_fields
-from models.training.progress import OnTrainProgress
+from models.training.progress import OnTrainProgress, TrainProgress
+from models.training.ranks import Ranks, join_ranks
 from models.training.validation import detect_held_out, measure
 
 Say = Callable[[str], None]
@@ -59,12 +60,16 @@ class TrainOptions:
     unused_folds: tuple[int, ...] = ()
 
 
+def ignore_progress(progress: TrainProgress) -> None:
+    """For whoever does not watch."""
+
+
 def run_training(
     config: TrainConfig,
     data: Path,
     run_dir: Path,
     options: TrainOptions,
-    on_progress: OnTrainProgress = lambda progress: None,
+    on_progress: OnTrainProgress = ignore_progress,
     say: Say = lambda line: None,
 ) -> Path:
     """Trains, or goes on with, the run in `run_dir`.
@@ -86,13 +91,15 @@ def run_training(
             no such device.
     """
     learned = learn(config, read_coco(data), run_dir, options, on_progress, say)
+    bundle = run_dir / "bundle"
+    if not learned.is_first:
+        return bundle
     measured = None
     if learned.held_out is not None:
         results = detect_held_out(learned.network, config, learned.held_out)
         measured = measure(results, config, learned.held_out, choose=True)
         say(f"at the end: {summarise(measured[0])}")
     classes, facts = learned.fields.classes, note_facts(config, learned.fields, options)
-    bundle = run_dir / "bundle"
     return export_bundle(learned.network, config, classes, bundle, options.name, facts, measured)
 
 
@@ -105,12 +112,14 @@ class Learned:
         fields: it learned from.
         held_out: it never saw; None where no fold was held out.
         gradients: recorded while it learned.
+        is_first: whether this process is to measure and write, of those that learned together.
     """
 
     network: nn.Module
     fields: FieldSet
     held_out: FieldSet | None
     gradients: GradientRatio
+    is_first: bool = True
 
 
 def learn(
@@ -118,7 +127,7 @@ def learn(
     everything: FieldSet,
     run_dir: Path,
     options: TrainOptions,
-    on_progress: OnTrainProgress = lambda progress: None,
+    on_progress: OnTrainProgress = ignore_progress,
     say: Say = lambda line: None,
 ) -> Learned:
     """Trains a network without exporting it; arguments and errors as for `run_training`."""
@@ -128,11 +137,30 @@ def learn(
     for fold in (*held, *options.unused_folds):
         fields = fields.without_fold(fold)
     held_out = None if options.fold is None else everything.only_fold(options.fold)
-    describe(fields, say)
-    claim_run_dir(run_dir, config, fields)
+
+    def on_epoch(state: TrainState, writer: SummaryWriter) -> None:
+        if held_out is not None and state.epoch % options.validate_every_epochs == 0:
+            validate(state, writer, config, held_out, say)
+
+    with join_ranks(device) as ranks:
+        if ranks.is_first:
+            describe(fields, say)
+            claim_run_dir(run_dir, config, fields)
+        ranks.wait()
+        epochs = prepare_epochs(config, fields, options, ranks)
+        tell = on_progress if ranks.is_first else ignore_progress
+        state = run_epochs(epochs, run_dir, ranks.choose_gpu(device), tell, on_epoch)
+    network = state.average.module.to("cpu").eval()
+    return Learned(network, fields, held_out, state.gradients, ranks.is_first)
+
+
+def prepare_epochs(
+    config: TrainConfig, fields: FieldSet, options: TrainOptions, ranks: Ranks
+) -> Epochs:
+    """All crops of the run: fields at the detector's µm/px, drawn fields, rare cells to paste."""
     samples = [resample_field(field, config.input.mpp) for field in fields.fields]
     num_classes = len(fields.classes)
-    epochs = Epochs(
+    return Epochs(
         config,
         samples,
         draw_phantoms(config, fields),
@@ -140,15 +168,8 @@ def learn(
         config.train.seed,
         options.num_workers,
         cut_rare_cells(samples, num_classes) if config.train.paste_fraction else [],
+        ranks,
     )
-
-    def on_epoch(state: TrainState, writer: SummaryWriter) -> None:
-        if held_out is not None and state.epoch % options.validate_every_epochs == 0:
-            validate(state, writer, config, held_out, say)
-
-    state = run_epochs(epochs, run_dir, device, on_progress, on_epoch)
-    network = state.average.module.to("cpu").eval()
-    return Learned(network, fields, held_out, state.gradients)
 
 
 def validate(

@@ -13,6 +13,7 @@ from models.data.augment import Augmentation
 from models.data.crops import Crop, EpochCrops, collate_crops
 from models.data.paste import CutOut
 from models.data.resample import Sample
+from models.training.ranks import Ranks
 
 #: pixels (B, 3, S, S) uint8; B tensors (N_i, 4) of boxes; B tensors (N_i,) of labels
 Batch = tuple[Tensor, list[Tensor], list[Tensor]]
@@ -32,6 +33,7 @@ class Epochs:
         seed: of the run.
         num_workers: threads that prepare crops; their number changes no crop.
         cuts: rare cells that are pasted in.
+        ranks: which share of the batches is this process's.
     """
 
     config: TrainConfig
@@ -41,6 +43,7 @@ class Epochs:
     seed: int
     num_workers: int
     cuts: Sequence[CutOut] = ()
+    ranks: Ranks = Ranks()  # noqa: RUF009
 
     def crops(self, epoch: int) -> EpochCrops:
         """The crops of one epoch, in order."""
@@ -66,6 +69,9 @@ class Epochs:
         crops = self.crops(epoch)
         size = self.config.train.batch_size
         starts = range(0, len(crops) - int(_leaves_one(len(crops), size)), size)
+        # As many batches for every process: the others would wait for one that has none.
+        world = self.ranks.world
+        starts = starts[self.ranks.rank : len(starts) // world * world : world]
         # Threads, not processes: OpenCV's and OpenMP's own threads do not survive a fork, and both
         # let go of the interpreter while they work.
         with ThreadPoolExecutor(self.num_workers) as pool:
@@ -79,11 +85,12 @@ class Epochs:
                 yield _collect(waiting.popleft())
 
     def count_iterations(self) -> int:
-        """Iterations of the whole run."""
+        """Iterations of the whole run, of each process."""
         size = self.config.train.batch_size
         lengths = [len(self.crops(epoch)) for epoch in range(self.config.train.epochs)]
         return sum(
-            length // size if _leaves_one(length, size) else math.ceil(length / size)
+            (length // size if _leaves_one(length, size) else math.ceil(length / size))
+            // self.ranks.world
             for length in lengths
         )
 

@@ -27,6 +27,7 @@ from models.training.epochs import Batch, Epochs
 from models.training.gradient_ratio import GradientRatio
 from models.training.optimiser import make_optimiser, make_schedule
 from models.training.progress import OnTrainProgress, TrainProgress
+from models.training.ranks import share_gradients
 
 
 @dataclass
@@ -113,22 +114,27 @@ def run_epochs(
         TrainingError: the loss is not finite (its batch is saved and named), or the disk is full.
     """
     config = epochs.config
+    ranks = epochs.ranks
     state = start_training(
         config, epochs.num_classes, epochs.seed, device, epochs.count_iterations()
     )
     if (saved := read_checkpoint(run_dir)) is not None:
         state.restore(saved)
-    with SummaryWriter(str(run_dir / "tensorboard"), purge_step=state.iteration) as writer:
+    losses_of = share_gradients(state.network, ranks)
+    log_dir = run_dir / ("tensorboard" if ranks.is_first else f"tensorboard-{ranks.rank}")
+    with SummaryWriter(str(log_dir), purge_step=state.iteration) as writer:
         while state.epoch < config.train.epochs:
             state.network.train()
             for batch in epochs.batches(state.epoch):
-                losses = _learn(state, batch, config, device, run_dir)
+                losses = _learn(state, losses_of, batch, config, device, run_dir)
                 _log(writer, state, losses)
                 on_progress(_progress(state, config, losses))
             state.epoch += 1
             state.gradients.end_epoch()
-            on_epoch(state, writer)
-            save_checkpoint(run_dir, state.checkpoint())
+            if ranks.is_first:
+                on_epoch(state, writer)
+                save_checkpoint(run_dir, state.checkpoint())
+            ranks.wait()
     return state
 
 
@@ -140,9 +146,14 @@ def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
 
 
 def _learn(
-    state: TrainState, batch: Batch, config: TrainConfig, device: torch.device, run_dir: Path
+    state: TrainState,
+    losses_of: nn.Module,
+    batch: Batch,
+    config: TrainConfig,
+    device: torch.device,
+    run_dir: Path,
 ) -> dict[str, Tensor]:
-    losses = _compute_losses(state.network, batch, config, device)
+    losses = _compute_losses(losses_of, batch, config, device)
     total = torch.stack(list(losses.values())).sum()
     if not torch.isfinite(total):
         raise _refuse_batch(run_dir, batch, state, losses)
@@ -157,13 +168,13 @@ def _learn(
 
 
 def _compute_losses(
-    network: nn.Module, batch: Batch, config: TrainConfig, device: torch.device
+    losses_of: nn.Module, batch: Batch, config: TrainConfig, device: torch.device
 ) -> dict[str, Tensor]:
     pixels, boxes, labels = batch
     inputs = normalise(pixels.to(device), config.input.mean_rgb, config.input.std_rgb)
     samples = make_data_samples(boxes, labels, config.train.crop_px, device)
     with mixed_precision(device):
-        found = network.loss(inputs, samples)  # type: ignore[operator]
+        found = losses_of(inputs, samples)
     return {
         name: value if isinstance(value, Tensor) else torch.stack(list(value)).sum()
         for name, value in found.items()
