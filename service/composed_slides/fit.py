@@ -29,6 +29,8 @@ PRIOR_SHARES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
 WEIGHTS = (0.1, 0.3, 0.6, 1.0)
 MAX_GRADES = 6
 MIN_COUNT = 5
+#: The negative material is small: a class never seen on it by mistake is still not named on less.
+MIN_FRACTION = 0.001
 #: Share of abnormal cells from which a slide is clearly abnormal, and what its score then is.
 CLEAR_SHARE, CLEAR_SCORE = 0.1, 0.9
 #: Composed slides are neater than real ones, so the score must not jump from 0 to 1.
@@ -146,5 +148,6 @@ def _fit_fractions(slides: ComposedSlides, classes: Sequence[CellClass]) -> tupl
     for one in classes:
         as_bad = slides.found[:, [other.severity >= one.severity for other in classes]].sum(axis=1)
         share = as_bad[large] / total[large]
-        fractions.append(round(float(np.quantile(share, NEGATIVE_SHARE)), 5))
+        seldom = float(np.quantile(share, NEGATIVE_SHARE))
+        fractions.append(round(max(seldom, MIN_FRACTION), 5))
     return tuple(fractions)
