@@ -27,7 +27,9 @@ class TrainSection(_Section):
     epochs: int = Field(gt=0)
     batch_size: int = Field(gt=0)
     crop_px: int = Field(ge=64)
+    pretrained: bool
     lr: float = Field(gt=0)
+    backbone_lr_factor: float = Field(gt=0, le=1)
     weight_decay: float = Field(ge=0)
     warmup_iterations: int = Field(ge=0)
     grad_clip_norm: float = Field(gt=0)
@@ -90,7 +92,7 @@ class TrainConfig(_Section):
 
 
 def find_config(name_or_path: str) -> Path:
-    """The file of a shipped configuration (`fcos_r18_s8`) or of a path.
+    """The file of a shipped configuration (`fcos_lite0`) or of a path.
 
     Raises:
         ConfigError: there is no such file; the message lists the shipped names.

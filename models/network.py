@@ -4,6 +4,7 @@ mmengine's registry would build any importable path, and some keys make it fetch
 every `type` must stand on the list here, and those keys are refused.
 """
 
+import copy
 import warnings
 from collections.abc import Iterator
 from functools import cache
@@ -20,12 +21,13 @@ from models.mmcv_ops import shorten_deform_conv, supply_missing_extension
 ALLOWED_TYPES = frozenset(
     (
         "FCOS ATSS RepPointsDetector YOLOF RetinaNet GFL RTMDet SingleStageDetector Ensemble "
-        "ResNet CSPNeXt "
+        "ResNet CSPNeXt EfficientNetLite "
         "FPN SingleLevelFPN PAFPN CSPNeXtPAFPN DilatedEncoder ChannelMapper "
         "FCOSHead ATSSHead RepPointsHead YOLOFHead RetinaHead RetinaSepBNHead GFLHead "
-        "RTMDetHead RTMDetSepBNHead "
+        "RTMDetHead RTMDetSepBNHead NucleusHead "
         "GradLibraLoss SigmoidCrossEntropyLoss DenseFocalLoss ClassBalancedLoss DenseSeesawLoss "
         "EqlV2Loss DenseBalancedGroupLoss DenseGHMCLoss EqualizedFocalLoss ClassLibraLoss "
+        "LogitAdjustedLoss "
         "FocalLoss CrossEntropyLoss QualityFocalLoss DistributionFocalLoss "
         "IoULoss GIoULoss DIoULoss CIoULoss L1Loss SmoothL1Loss "
         "PointAssigner MaxIoUAssigner ATSSAssigner UniformAssigner DynamicSoftLabelAssigner "
@@ -77,6 +79,16 @@ def build_network(description: dict[str, Any]) -> nn.Module:
     return network
 
 
+def describe_for_classes(description: dict[str, Any], num_classes: int) -> dict[str, Any]:
+    """A copy of a network's description whose head, and whose loss where it asks, has C classes."""
+    network: dict[str, Any] = copy.deepcopy(description)
+    head = network["bbox_head"]
+    head["num_classes"] = num_classes
+    if "num_classes" in head["loss_cls"]:
+        head["loss_cls"]["num_classes"] = num_classes
+    return network
+
+
 def check_description(description: dict[str, Any]) -> None:
     """Refuses what is not on the lists above.
 
@@ -110,13 +122,15 @@ def _load_mmdet() -> tuple[Any, Any]:
     supply_missing_extension()
     # mmdet and what it imports warn about their own use of deprecated names, one mmcv op logs that
     # it is not compiled, and mmengine logs every weight that it sets: of no use to whoever runs us.
-    import_module("mmengine.logging").MMLogger.get_instance("mmengine", log_level="ERROR")
+    import_module("mmengine.logging").MMLogger.get_instance("mmengine").setLevel("ERROR")
     warnings.filterwarnings("ignore", message="torch.meshgrid: in an upcoming release")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import_module("mmdet.models")
     shorten_deform_conv()
     load_losses()
+    import_module("models.backbones.efficientnet_lite")
     import_module("models.necks.single_level_fpn")
+    import_module("models.heads.nucleus_head")
     import_module("models.ensemble")
     return import_module("mmdet.registry").MODELS, import_module("mmengine.config").ConfigDict

@@ -14,7 +14,8 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from models.config import TrainConfig
-from models.data.coco import FieldSet, read_coco
+from models.data.coco import FieldSet, check_images, read_coco
+from models.data.describe import describe_fields
 from models.data.paste import cut_rare_cells
 from models.data.resample import Sample, resample_field
 from models.errors import TrainingError
@@ -142,9 +143,11 @@ def learn(
         if held_out is not None and state.epoch % options.validate_every_epochs == 0:
             validate(state, writer, config, held_out, say)
 
+    check_images(everything)
     with join_ranks(device) as ranks:
         if ranks.is_first:
-            describe(fields, say)
+            for line in describe_fields(fields, config.input.mpp):
+                say(line)
             claim_run_dir(run_dir, config, fields)
         ranks.wait()
         epochs = prepare_epochs(config, fields, options, ranks)
@@ -217,16 +220,6 @@ def choose_device(name: str) -> torch.device:
     if name not in ("cpu", "cuda"):
         raise TrainingError(f"device {name!r} is none of auto, cpu, cuda")
     return torch.device(name)
-
-
-def describe(fields: FieldSet, say: Say) -> None:
-    """Says what is there to learn from, and which classes have too few cells."""
-    counts = dict(zip((one.name for one in fields.classes), fields.count_cells(), strict=True))
-    shown = ", ".join(f"{name} {count}" for name, count in counts.items())
-    say(f"{len(fields.fields)} fields, {fields.num_cells} cells: {shown}")
-    for name, count in counts.items():
-        if count < 20:
-            say(f"warning: {count} cells of {name} are too few to learn or to measure it")
 
 
 def draw_phantoms(config: TrainConfig, fields: FieldSet) -> list[Sample]:

@@ -17,6 +17,12 @@ ALLOWED = {
         "service.errors",
         "models",
     ),
+    "service.training_fields": (
+        "service.training_fields",
+        "service.pipeline",
+        "service.errors",
+        "models",
+    ),
     "service.exports": ("service.exports", "service.pipeline.types", "service.errors"),
     "service.storage": ("service.storage", "service.pipeline", "service.errors", "models"),
     "service.jobs": (
@@ -108,6 +114,8 @@ def test_imports_point_down(path: Path) -> None:
         ("service.jobs.workflow", "from service.composed_slides import fit"),
         ("service.api.app", "from service.composed_slides import fit"),
         ("service.composed_slides.fit", "from service.jobs import worker"),
+        ("service.training_fields.plan", "from service.exports.frame import Origin"),
+        ("service.jobs.workflow", "from service.training_fields import plan"),
         ("models.train", "if True:\n    from service.errors import TrainingError"),
         ("service.api.app", "from service.cli import main"),
     ],

@@ -1,9 +1,10 @@
 """Labelled fields read from a folder with `images/` and COCO `annotations.json`, and checked.
 
-Pixels are read by `read_field_pixels`; cropping and augmentation are left to the other files here.
+Pixels are read by `read_field_pixels`; what one entry may say is checked in `coco_entries.py`,
+cropping and augmentation are left to the other files here.
 """
 
-import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,23 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from models.classes import BETHESDA, CellClass
+from models.data.coco_entries import (
+    Entry,
+    check_reference,
+    clip_box,
+    find_file,
+    list_entries,
+    read_color,
+    read_fold,
+    read_json,
+    read_mpp,
+    read_nucleus,
+    read_severity,
+    read_size,
+)
 from models.errors import DatasetError
 
 #: Colours for classes that are not of the Bethesda list, in turn.
@@ -107,27 +123,36 @@ def read_coco(folder: Path) -> FieldSet:
     Raises:
         DatasetError: the folder, a file or an entry is missing or wrong; names which.
     """
-    content = _read_json(folder / "annotations.json")
-    categories = sorted(_entries(content, "categories", folder), key=lambda entry: entry["id"])
+    path = folder / "annotations.json"
+    content = read_json(path)
+    categories = sorted(list_entries(content, "categories", path), key=lambda entry: entry["id"])
     if not categories:
-        raise DatasetError(f"{folder / 'annotations.json'} lists no categories")
+        raise DatasetError(f"{path} lists no categories: name at least one class of cell")
     label_of = {entry["id"]: label for label, entry in enumerate(categories)}
-    images = _entries(content, "images", folder)
-    cells: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in images}
-    for cell in _entries(content, "annotations", folder):
-        if cell.get("image_id") not in cells:
-            raise DatasetError(f"annotation {cell.get('id')}: no image {cell.get('image_id')}")
-        if cell.get("category_id") not in label_of:
-            raise DatasetError(
-                f"annotation {cell.get('id')}: category {cell.get('category_id')} is not among "
-                f"the categories {sorted(label_of)}"
-            )
-        if not cell.get("iscrowd"):
-            cells[cell["image_id"]].append(cell)
+    images = list_entries(content, "images", path)
+    if not images:
+        raise DatasetError(f"{path} lists no images: list at least one")
+    cells = _group_cells(list_entries(content, "annotations", path), images, label_of)
     fields = tuple(_make_field(folder, image, cells[image["id"]], label_of) for image in images)
-    if not fields:
-        raise DatasetError(f"{folder / 'annotations.json'} lists no images")
     return FieldSet(fields, _make_classes(categories))
+
+
+def check_images(fields: FieldSet) -> None:
+    """Refuses images of another size than stated, from their first bytes alone.
+
+    Raises:
+        DatasetError: an image has another size, or is no image; names it.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        for field in fields.fields:
+            try:
+                with Image.open(field.path) as image:
+                    _check_size(field, *image.size)
+            except Image.DecompressionBombError:
+                continue  # too large for this library's taste; it is checked when it is read
+            except (OSError, SyntaxError, ValueError) as error:
+                raise DatasetError(_undecodable(field)) from error
 
 
 def read_field_pixels(field: Field) -> NDArray[np.uint8]:
@@ -138,99 +163,67 @@ def read_field_pixels(field: Field) -> NDArray[np.uint8]:
     """
     pixels = cv2.imread(str(field.path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None:
-        raise DatasetError(f"{field.path} cannot be decoded as an image")
-    if pixels.shape[:2] != (field.height, field.width):
-        raise DatasetError(
-            f"{field.path} is {pixels.shape[1]}x{pixels.shape[0]} px, but annotations.json says "
-            f"{field.width}x{field.height}"
-        )
+        raise DatasetError(_undecodable(field))
+    _check_size(field, pixels.shape[1], pixels.shape[0])
     return np.ascontiguousarray(pixels[:, :, ::-1], dtype=np.uint8)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+def _check_size(field: Field, width: int, height: int) -> None:
+    if (width, height) != (field.width, field.height):
         raise DatasetError(
-            f"{path} does not exist: a folder with images/ and annotations.json is needed"
-        ) from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DatasetError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise DatasetError(f"{path} is not a COCO file: its top level must be an object")
-    return content
-
-
-def _entries(content: dict[str, Any], key: str, folder: Path) -> list[dict[str, Any]]:
-    entries = content.get(key)
-    if not isinstance(entries, list) or any(
-        not isinstance(entry, dict) or "id" not in entry for entry in entries
-    ):
-        raise DatasetError(
-            f"{folder / 'annotations.json'}: {key!r} must be a list of objects with an 'id'"
+            f"{field.path} is {width}x{height} px, but annotations.json says "
+            f"{field.width}x{field.height}: correct its entry or take the image that was labelled"
         )
-    ids = [entry["id"] for entry in entries]
-    if len(set(ids)) != len(ids):
-        raise DatasetError(f"{folder / 'annotations.json'}: ids in {key!r} are not unique")
-    return entries
 
 
-def _make_classes(categories: list[dict[str, Any]]) -> tuple[CellClass, ...]:
+def _undecodable(field: Field) -> str:
+    return f"{field.path} cannot be decoded as an image: replace it, or delete its entry"
+
+
+def _group_cells(
+    annotations: list[Entry], images: list[Entry], label_of: dict[Any, int]
+) -> dict[Any, list[Entry]]:
+    """Annotations by the id of their image, without those of crowds."""
+    cells: dict[Any, list[Entry]] = {image["id"]: [] for image in images}
+    image_ids, category_ids = set(cells), set(label_of)
+    for cell in annotations:
+        check_reference(cell, "image_id", image_ids, "image")
+        check_reference(cell, "category_id", category_ids, "category")
+        if not cell.get("iscrowd"):
+            cells[cell["image_id"]].append(cell)
+    return cells
+
+
+def _make_classes(categories: list[Entry]) -> tuple[CellClass, ...]:
     known = {cell_class.name: cell_class for cell_class in BETHESDA}
-    classes = []
+    classes: dict[str, CellClass] = {}
     for label, entry in enumerate(categories):
         name = entry.get("name")
         if not isinstance(name, str) or not name:
-            raise DatasetError(f"category {entry['id']} has no name")
+            raise DatasetError(f"category {entry['id']} has no name: give it one")
+        if name in classes:
+            raise DatasetError(f"two categories are named {name!r}: name them apart or join them")
         like = known.get(name, CellClass(name, PALETTE[label % len(PALETTE)], min(label, 1)))
-        red, green, blue = entry.get("color", like.color)
-        classes.append(
-            CellClass(name, (int(red), int(green), int(blue)), entry.get("severity", like.severity))
-        )
-    return tuple(classes)
+        color, severity = read_color(entry, like.color), read_severity(entry, like.severity)
+        classes[name] = CellClass(name, color, severity)
+    return tuple(classes.values())
 
 
-def _make_field(
-    folder: Path, image: dict[str, Any], cells: list[dict[str, Any]], label_of: dict[int, int]
-) -> Field:
-    try:
-        path = folder / "images" / str(image["file_name"])
-        width, height = int(image["width"]), int(image["height"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise DatasetError(
-            f"image {image['id']}: file_name, width and height are needed"
-        ) from error
-    if not path.resolve().is_relative_to((folder / "images").resolve()) or not path.is_file():
-        raise DatasetError(f"image {image['id']}: {path} does not exist in {folder / 'images'}")
-    boxes = [_clip_box(cell, width, height) for cell in cells]
-    bbox = np.array(boxes, np.float32).reshape(-1, 4)
+def _make_field(folder: Path, image: Entry, cells: list[Entry], label_of: dict[Any, int]) -> Field:
+    width, height = read_size(image)
+    path = find_file(folder / "images", image)
+    boxes = [clip_box(cell, width, height) for cell in cells]
     centres = [
-        cell.get("nucleus", ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2))
+        read_nucleus(cell) or ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
         for cell, box in zip(cells, boxes, strict=True)
     ]
     return Field(
         path=path,
         width=width,
         height=height,
-        mpp=image.get("mpp"),
-        fold=image.get("fold"),
-        bbox_xyxy=bbox,
+        mpp=read_mpp(image),
+        fold=read_fold(image),
+        bbox_xyxy=np.array(boxes, np.float32).reshape(-1, 4),
         label=np.array([label_of[cell["category_id"]] for cell in cells], np.int16),
         centre_xy=np.array(centres, np.float32).reshape(-1, 2),
     )
-
-
-def _clip_box(cell: dict[str, Any], width: int, height: int) -> tuple[float, float, float, float]:
-    try:
-        x, y, w, h = (float(value) for value in cell["bbox"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise DatasetError(
-            f"annotation {cell['id']}: bbox must be [x, y, width, height]"
-        ) from error
-    x1, y1, x2, y2 = max(x, 0.0), max(y, 0.0), min(x + w, width), min(y + h, height)
-    if not (w > 0 and h > 0 and x2 > x1 and y2 > y1):
-        raise DatasetError(
-            f"annotation {cell['id']}: bbox {cell['bbox']} has no area inside its "
-            f"{width}x{height} px image"
-        )
-    return x1, y1, x2, y2

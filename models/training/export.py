@@ -1,7 +1,6 @@
 """A trained network written as a bundle, with a card that says how it came to be."""
 
 import importlib.metadata
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from models.bundle import write_bundle
 from models.classes import CellClass
 from models.config import TrainConfig
 from models.evaluate import Evaluation
+from models.network import describe_for_classes
 from models.slide_score import estimate_rates, fit_slide_score
 
 #: For class lists whose weights the configuration does not give: the share of the worst severity.
@@ -22,8 +22,6 @@ def describe_bundle(
     config: TrainConfig, classes: tuple[CellClass, ...], name: str, training: dict[str, Any]
 ) -> dict[str, Any]:
     """model.json of a network of this configuration, without its weights' digest."""
-    network = json.loads(json.dumps(config.network))
-    network["bbox_head"]["num_classes"] = len(classes)
     score = config.slide_score.model_dump()
     if len(score["class_weights"]) != len(classes):
         worst = max((one.severity for one in classes), default=0) or 1
@@ -39,7 +37,7 @@ def describe_bundle(
         "score_thresholds": thresholds,
         "merge_iou": config.postprocess.merge_iou,
         "slide_score": score,
-        "network": network,
+        "network": describe_for_classes(config.network, len(classes)),
         "training": training,
     }
 

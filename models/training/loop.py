@@ -3,7 +3,6 @@
 Which fields are learned from, and what becomes of the network, is left to `models/train.py`.
 """
 
-import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from models.config import TrainConfig
 from models.errors import TrainingError
-from models.network import build_network
+from models.network import build_network, describe_for_classes
 from models.precision import has_bfloat16
 from models.training.average import start_average
 from models.training.batches import make_data_samples, normalise
@@ -26,6 +25,7 @@ from models.training.checkpoint import read_checkpoint, save_checkpoint
 from models.training.epochs import Batch, Epochs
 from models.training.gradient_ratio import GradientRatio
 from models.training.optimiser import make_optimiser, make_schedule
+from models.training.pretrained import load_pretrained
 from models.training.progress import OnTrainProgress, TrainProgress
 from models.training.ranks import share_gradients
 
@@ -77,14 +77,14 @@ def start_training(
         BundleError: the network's configuration holds a type that is not allowed.
     """
     torch.manual_seed(seed)
-    description = json.loads(json.dumps(config.network))
-    description["bbox_head"]["num_classes"] = num_classes
-    network = build_network(description)
+    network = build_network(describe_for_classes(config.network, num_classes))
     network.init_weights()  # type: ignore[operator]
+    if config.train.pretrained:
+        load_pretrained(network.get_submodule("backbone"))
     network = network.to(device).train()
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = start_average(network, config.train.ema_decay)
-    optimiser = make_optimiser(network, config.train.lr, config.train.weight_decay)
+    optimiser = make_optimiser(network, config.train)
     schedule = make_schedule(optimiser, num_iterations, config.train.warmup_iterations)
     gradients = GradientRatio(num_classes)
     gradients.watch(network.bbox_head.loss_cls)

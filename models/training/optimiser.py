@@ -1,6 +1,7 @@
 """The optimiser and its schedule: AdamW, linear warm-up, cosine to zero."""
 
 import math
+from itertools import product
 from typing import Any
 
 import torch
@@ -8,13 +9,25 @@ from torch import nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
+from models.config import TrainSection
 
-def make_optimiser(network: nn.Module, lr: float, weight_decay: float) -> AdamW:
-    """AdamW in which norms and biases do not decay."""
-    decayed = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
-    free = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
-    groups: list[dict[str, Any]] = [{"params": decayed}, {"params": free, "weight_decay": 0.0}]
-    return AdamW(groups, lr=lr, weight_decay=weight_decay, fused=torch.cuda.is_available())
+
+def make_optimiser(network: nn.Module, how: TrainSection) -> AdamW:
+    """AdamW in which norms and biases do not decay, and the backbone may learn more slowly."""
+    groups: list[dict[str, Any]] = []
+    for is_backbone, is_vector in product((False, True), (False, True)):
+        chosen = [
+            parameter
+            for name, parameter in network.named_parameters()
+            if parameter.requires_grad
+            and name.startswith("backbone.") == is_backbone
+            and (parameter.ndim <= 1) == is_vector
+        ]
+        lr = how.lr * (how.backbone_lr_factor if is_backbone else 1.0)
+        decay = 0.0 if is_vector else how.weight_decay
+        if chosen:
+            groups.append({"params": chosen, "lr": lr, "weight_decay": decay})
+    return AdamW(groups, lr=how.lr, fused=torch.cuda.is_available())
 
 
 def learning_rate_factor(progress: float, iteration: int, warmup_iterations: int) -> float:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.engine_option import check_engine
+from service.cli.output_folder import check_output
 
 if TYPE_CHECKING:
     from service.pipeline.types import Analysis, OnProgress, SlideReport
@@ -44,7 +45,7 @@ def analyse(
     from service.pipeline.slide import check_slide
     from service.pipeline.types import Options
 
-    _check_output(output)
+    check_output(output)
     check_slide(slide, mpp)
     model = load_detector(detector, engine=check_engine(engine))
     options = Options(mpp=mpp, batch_size=batch_size, max_unreadable_fraction=max_unreadable)
@@ -89,21 +90,6 @@ def _tile_progress() -> "Iterator[OnProgress]":
             bar.update(task, completed=progress.tiles_done, total=progress.tiles_total, rate=rate)
 
         yield tell
-
-
-def _check_output(output: Path) -> None:
-    """Found out before the work, not after it.
-
-    Raises:
-        InvalidRequestError: the results have no place there.
-    """
-    from service.errors import InvalidRequestError
-
-    nearest = next(one for one in (output, *output.absolute().parents) if one.exists())
-    if not nearest.is_dir():
-        raise InvalidRequestError(f"{nearest} is a file: name a folder for the results with -o")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise InvalidRequestError(f"{nearest} cannot be written to: name another folder with -o")
 
 
 def _write_results(slide: Path, mpp: float | None, analysis: "Analysis", output: Path) -> None:

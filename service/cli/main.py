@@ -16,6 +16,7 @@ from service.cli.evaluate import evaluate
 from service.cli.phantom import phantom
 from service.cli.serve import serve
 from service.cli.study import study
+from service.cli.tiles import tiles
 from service.cli.train import train
 from service.cli.work import work
 
@@ -32,6 +33,7 @@ for command in (
     serve,
     work,
     phantom,
+    tiles,
     train,
     study,
     evaluate,

@@ -8,7 +8,7 @@ import typer
 
 def train(
     config: Annotated[
-        str, typer.Argument(help="A shipped configuration (fcos_r18_s8) or a .toml file.")
+        str, typer.Argument(help="A shipped configuration (fcos_lite0) or a .toml file.")
     ],
     data: Annotated[Path, typer.Argument(help="Folder with images/ and annotations.json (COCO).")],
     run_dir: Annotated[Path, typer.Option("-o", "--output", help="Folder of the run.")],

@@ -78,9 +78,13 @@ def _read(slide: Slide, plan: TilePlan, tile: Tile) -> Pixels | None:
         pixels = slide.read_region(tile.x, tile.y, plan.level, side, side)
     except SlideUnreadableError:
         return None
-    size = (plan.spec.tile_size_px,) * 2
-    if pixels.shape[:2] == size:
+    return resize_pixels(pixels, (plan.spec.tile_size_px,) * 2)
+
+
+def resize_pixels(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """The picture at (width, height) px, (height, width, 3) uint8; averaged when shrinking."""
+    if pixels.shape[1::-1] == size:
         return pixels
-    shrinks = side >= size[0]
+    shrinks = pixels.shape[1] >= size[0]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(pixels, size, interpolation=how), np.uint8)

@@ -9,17 +9,17 @@ from models.errors import ConfigError
 
 
 def shipped() -> str:
-    return find_config("fcos_r18_s8").read_text()
+    return find_config("fcos_lite0").read_text()
 
 
 def test_a_shipped_configuration_is_found_by_name_or_path() -> None:
-    path = find_config("fcos-r18-s8")
+    path = find_config("fcos-lite0")
     assert find_config(str(path)) == path
     assert read_config(path).network["bbox_head"]["loss_cls"]["type"] == "GradLibraLoss"
 
 
 def test_an_unknown_configuration_lists_the_shipped() -> None:
-    with pytest.raises(ConfigError, match="fcos_r18_s8"):
+    with pytest.raises(ConfigError, match="fcos_lite0"):
         find_config("nothing")
 
 
@@ -27,8 +27,8 @@ def test_an_unknown_configuration_lists_the_shipped() -> None:
     ("old", "new", "message"),
     [
         ("epochs = ", "epochz = ", r"train\.epoch"),
-        ("batch_size = 8", "batch_size = 0", r"train\.batch_size"),
-        ("mpp = 0.49", "mpp = -1", r"input\.mpp"),
+        ("batch_size = 4", "batch_size = 0", r"train\.batch_size"),
+        ("mpp = 0.33", "mpp = -1", r"input\.mpp"),
         ("[train]", "[train", "cannot be read as TOML"),
         ("[augment]", "[augmentation]", "augment"),
     ],
@@ -41,7 +41,7 @@ def test_a_wrong_value_is_named(tmp_path: Path, old: str, new: str, message: str
 
 
 def test_single_values_can_be_replaced_and_are_checked() -> None:
-    config = read_config(find_config("fcos_r18_s8"))
+    config = read_config(find_config("fcos_lite0"))
     assert config.with_training(seed=3, epochs=None).train.seed == 3
     assert config.with_training(seed=3).train.epochs == config.train.epochs
     with pytest.raises(ConfigError, match=r"train\.epochs"):

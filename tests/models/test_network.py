@@ -7,7 +7,7 @@ import pytest
 
 from models.config import CONFIGS_DIR, read_config
 from models.errors import BundleError
-from models.network import build_network, check_description
+from models.network import build_network, check_description, describe_for_classes
 from tests.models.small_network import describe_network
 
 
@@ -21,7 +21,21 @@ def test_an_allowed_network_is_built() -> None:
 def test_every_shipped_configuration_can_be_built(path: Path) -> None:
     config = read_config(path)
     network = build_network(config.network)
-    assert sum(parameter.numel() for parameter in network.parameters()) < 20_000_000
+    # A bundle of float32 weights stays below 50 MB.
+    assert sum(parameter.numel() for parameter in network.parameters()) < 12_000_000
+
+
+def test_head_and_loss_are_made_for_the_classes_of_the_data() -> None:
+    description = describe_network()
+    description["bbox_head"]["loss_cls"] = {
+        "type": "LogitAdjustedLoss",
+        "num_classes": 2,
+        "use_sigmoid": True,
+    }
+    network = build_network(describe_for_classes(description, 9))
+    assert network.bbox_head.num_classes == 9
+    assert network.bbox_head.loss_cls.num_classes == 9
+    assert description["bbox_head"]["num_classes"] == 2
 
 
 def with_value(place: str, value: Any) -> dict[str, Any]:

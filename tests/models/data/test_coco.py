@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.data.coco import read_coco, read_field_pixels
+from models.data.coco import check_images, read_coco, read_field_pixels
 from models.errors import DatasetError
 
 Content = dict[str, Any]
@@ -115,6 +115,99 @@ def test_wrong_entries_are_named(
     (folder / "annotations.json").write_text(json.dumps(content))
     with pytest.raises(DatasetError, match=message):
         read_coco(folder)
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("key", "place", "changes", "words"),
+    [
+        ("annotations", 1, {"id": 1}, "'annotations' are not unique: 1 stands there 2 times"),
+        ("images", 1, {"id": 1}, "'images' are not unique"),
+        ("images", 1, {"id": "1"}, "all whole numbers or all strings"),
+        ("images", 1, {"id": [1]}, "all whole numbers or all strings"),
+        ("categories", 1, {"id": None}, "all whole numbers or all strings"),
+        ("categories", 1, {"name": "LSIL"}, "two categories are named 'LSIL'"),
+        ("categories", 1, {"name": ""}, "category 4 has no name"),
+        ("categories", 1, {"color": [1, 2]}, "category 4: color is .1, 2."),
+        ("categories", 1, {"color": [1, 2, 300]}, "category 4: color"),
+        ("categories", 1, {"color": "red"}, "category 4: color is 'red'"),
+        ("categories", 1, {"severity": "low"}, "category 4: severity is 'low'"),
+        ("categories", 1, {"severity": -1}, "category 4: severity is -1"),
+        ("annotations", 1, {"category_id": 5}, "annotation 2: no category 5: the ids are 4, 9"),
+        ("annotations", 1, {"category_id": [4]}, "annotation 2: no category"),
+        ("annotations", 1, {"image_id": {}}, "annotation 2: no image"),
+        ("annotations", 1, {"image_id": 3}, "annotation 2: no image 3: the ids are 1, 2"),
+        ("annotations", 1, {"bbox": [0, 0, INF, 5]}, "annotation 2: bbox .* is not finite"),
+        ("annotations", 1, {"bbox": [-INF, 0, 5, 5]}, "annotation 2: bbox .* is not finite"),
+        ("annotations", 1, {"bbox": [NAN, 0, 5, 5]}, "annotation 2: bbox .* is not finite"),
+        ("annotations", 1, {"bbox": [10**400, 0, 5, 5]}, "annotation 2: bbox"),
+        ("annotations", 1, {"bbox": [0, 0, 0, 5]}, "no area inside its 60x40 px image: correct"),
+        ("annotations", 1, {"bbox": [0, 0, 5, -5]}, "no area inside its 60x40 px image: correct"),
+        ("annotations", 1, {"bbox": [60, 0, 5, 5]}, "no area inside its 60x40 px image: correct"),
+        ("annotations", 1, {"bbox": None}, "annotation 2: bbox is None, but must be"),
+        ("annotations", 1, {"bbox": ["1", 0, 5, 5]}, "annotation 2: bbox .* but must be"),
+        ("annotations", 1, {"nucleus": [1]}, "annotation 2: nucleus is .1., but must be"),
+        ("annotations", 1, {"nucleus": [1, NAN]}, "annotation 2: nucleus"),
+        ("images", 1, {"width": 0}, "image 2: file_name, width and height are needed"),
+        ("images", 1, {"height": 40.5}, "image 2: file_name, width and height are needed"),
+        ("images", 1, {"height": NAN}, "image 2: file_name, width and height are needed"),
+        ("images", 1, {"width": "60"}, "image 2: file_name, width and height are needed"),
+        ("images", 1, {"file_name": "gone.png"}, "gone.png' does not exist .*: put the image"),
+        ("images", 1, {"file_name": "a\0.png"}, "image 2: .*does not exist"),
+        ("images", 1, {"file_name": ""}, "image 2: .*does not exist"),
+        ("images", 1, {"mpp": 0}, "image 2: mpp is 0, but must be µm per px"),
+        ("images", 1, {"mpp": NAN}, "image 2: mpp is nan"),
+        ("images", 1, {"mpp": "0.25"}, "image 2: mpp is '0.25'"),
+        ("images", 1, {"fold": "a"}, "image 2: fold is 'a'"),
+        ("images", 1, {"fold": 0.5}, "image 2: fold is 0.5"),
+    ],
+)
+def test_every_wrong_value_is_named_with_its_remedy(
+    tmp_path: Path, content: Content, key: str, place: int, changes: Content, words: str
+) -> None:
+    folder = write(tmp_path, content)
+    content[key][place] |= changes
+    (folder / "annotations.json").write_text(json.dumps(content))
+    with pytest.raises(DatasetError, match=words):
+        read_coco(folder)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b'{"images": "\xe9"}', "byte 12 is not UTF-8; save it as UTF-8"),
+        (b"{", "cannot be read as JSON"),
+        (b"[" * 200_000, "cannot be read as JSON"),
+        (b"[]", "top level must be an object .* not list"),
+        (b'{"categories": [], "images": {}}', "lists no categories"),
+        (b'{"categories": [{"id": 1}], "images": []}', "lists no images"),
+        (b'{"categories": [3]}', "'categories' must be a list of objects with an 'id'"),
+    ],
+)
+def test_a_file_of_something_else_is_named(tmp_path: Path, data: bytes, words: str) -> None:
+    (tmp_path / "annotations.json").write_bytes(data)
+    with pytest.raises(DatasetError, match=words):
+        read_coco(tmp_path)
+
+
+def test_ids_may_be_strings(tmp_path: Path, content: Content) -> None:
+    for key, names in (("images", ("id",)), ("annotations", ("image_id",))):
+        for entry in content[key]:
+            entry |= {name: str(entry[name]) for name in names}
+    assert read_coco(write(tmp_path, content)).num_cells == 2
+
+
+def test_images_are_checked_before_they_are_read(tmp_path: Path, content: Content) -> None:
+    content["images"][1]["height"] = 41
+    fields = read_coco(write(tmp_path, content))
+    with pytest.raises(DatasetError, match=r"b\.png is 60x40 px, but .* 60x41: correct its entry"):
+        check_images(fields)
+    check_images(fields.only_fold(0))
+    fields.fields[0].path.write_bytes(b"not an image")
+    with pytest.raises(DatasetError, match=r"a\.png cannot be decoded as an image: replace it"):
+        check_images(fields)
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:

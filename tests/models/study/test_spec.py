@@ -20,13 +20,13 @@ from models.study.spec import (
 def make_study(**changes: Any) -> StudySpec:
     content: dict[str, Any] = {
         "title": "t",
-        "config": "fcos_r18",
+        "config": "fcos_lite0",
         "repeats": [{"fold": 0, "seed": 0}, {"fold": 3, "seed": 2}],
         "set": {"train.epochs": 7},
         "axes": [
             {
                 "name": "detector",
-                "options": [{"name": "FCOS"}, {"name": "YOLOF", "config": "yolof_r18"}],
+                "options": [{"name": "FCOS"}, {"name": "YOLOF", "config": "yolof_lite0"}],
             },
             {
                 "name": "loss",
@@ -93,7 +93,7 @@ def test_what_is_wrong_is_named(changes: dict[str, Any], message: str) -> None:
 )
 def test_a_change_that_does_not_fit_is_named(key: str, value: int, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        change_config(read_config(find_config("fcos_r18")), {key: value})
+        change_config(read_config(find_config("fcos_lite0")), {key: value})
 
 
 def test_a_study_that_is_not_there_is_named(tmp_path: Path) -> None:

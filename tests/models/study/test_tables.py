@@ -16,7 +16,7 @@ def make_study(baseline: str | None = "CE") -> StudySpec:
         {"name": "detector", "options": [{"name": "FCOS"}]},
         {"name": "loss", "options": [{"name": "CE"}, {"name": "Libra"}]},
     ]
-    content = {"title": "Losses", "config": "fcos_r18", "baseline": baseline, "axes": axes}
+    content = {"title": "Losses", "config": "fcos_lite0", "baseline": baseline, "axes": axes}
     return StudySpec.model_validate(content | {"repeats": [{"fold": 0, "seed": 0}]})
 
 

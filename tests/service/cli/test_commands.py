@@ -28,7 +28,7 @@ def slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_help_is_quick_and_names_every_command() -> None:
     done = run("--help")
     assert done.returncode == 0
-    for name in ("analyse", "serve", "work", "phantom", "train", "evaluate", "detectors"):
+    for name in ("analyse", "serve", "work", "phantom", "tiles", "train", "evaluate", "detectors"):
         assert name in done.stdout
     imported = subprocess.run(
         [sys.executable, "-c", "import sys, service.cli.main; print('torch' in sys.modules)"],

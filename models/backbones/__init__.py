@@ -1,0 +1,1 @@
+"""Backbones that mmdet lacks, one a file."""

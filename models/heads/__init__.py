@@ -1,0 +1,1 @@
+"""Detection heads that mmdet lacks, one a file."""

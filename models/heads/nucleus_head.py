@@ -1,0 +1,108 @@
+"""A dense head that asks two questions of a place: is a nucleus here, and if so, of which class.
+
+Ours. A sigmoid per class, as in the heads of the Grad-Libra paper, has to learn every class
+against all background; here one objectness is learned from all cells, and classes compete with each
+other on cells alone, so that a rare class is not drowned by background it never resembles.
+"""
+
+from typing import Any
+
+import torch
+from mmdet.models.dense_heads import FCOSHead
+from mmdet.registry import MODELS
+from torch import Tensor
+from torch.nn import functional
+
+#: Exponent of the difference in the objectness loss, as in quality focal loss.
+FOCUS = 2.0
+
+
+@MODELS.register_module()
+class NucleusHead(FCOSHead):  # type: ignore[misc]
+    """FCOS's towers with objectness in centerness' place and a softmax over classes.
+
+    Objectness is taught FCOS's centerness on cells and 0 elsewhere. Whoever reads boxes is given
+    log-odds, so that sigmoid(class) * sigmoid(objectness) = P(class | cell) * P(cell).
+
+    Args:
+        objectness_weight: of its loss.
+        kwargs: FCOSHead's; `loss_cls` is called with places on cells alone. Its `use_sigmoid=True`
+            makes C channels.
+    """
+
+    def __init__(self, *args: Any, objectness_weight: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.objectness_weight = objectness_weight
+
+    def forward_single(self, x: Tensor, scale: Any, stride: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Class logits (log-odds in evaluation mode), distances and objectness of one level."""
+        logit, distance, objectness = super().forward_single(x, scale, stride)
+        return (logit if self.training else odds_against_rest(logit)), distance, objectness
+
+    def loss_by_feat(
+        self,
+        cls_scores: list[Tensor],
+        bbox_preds: list[Tensor],
+        centernesses: list[Tensor],
+        batch_gt_instances: list[Any],
+        batch_img_metas: list[dict[str, Any]],
+        batch_gt_instances_ignore: Any = None,
+    ) -> dict[str, Tensor]:
+        """Losses of one batch; arguments as FCOSHead's."""
+        points = self.prior_generator.grid_priors(
+            [level.shape[-2:] for level in cls_scores], bbox_preds[0].dtype, bbox_preds[0].device
+        )
+        labels, distances = self.get_targets(points, batch_gt_instances)
+        label, wanted = torch.cat(labels), torch.cat(distances)
+        logit, distance = _flatten(cls_scores), _flatten(bbox_preds)
+        objectness = _flatten(centernesses).squeeze(1)
+        on_cell = (label >= 0) & (label < self.num_classes)
+        place = torch.cat([level.repeat(len(batch_img_metas), 1) for level in points])[on_cell]
+        centred = self.centerness_target(wanted[on_cell]).float()
+        total = centred.sum().clamp(min=1.0)
+        quality = torch.zeros_like(objectness, dtype=torch.float32)
+        quality[on_cell] = centred
+        return {
+            "loss_cls": self.loss_cls(
+                logit[on_cell], label[on_cell], weight=centred, avg_factor=total
+            ),
+            "loss_bbox": self._box_loss(place, distance[on_cell], wanted[on_cell], centred, total),
+            "loss_objectness": self.objectness_weight
+            * quality_focal_loss(objectness, quality).sum()
+            / total,
+        }
+
+    def _box_loss(
+        self, place: Tensor, distance: Tensor, wanted: Tensor, weight: Tensor, total: Tensor
+    ) -> Tensor:
+        if not len(place):
+            return distance.sum()
+        found = self.bbox_coder.decode(place, distance)
+        true = self.bbox_coder.decode(place, wanted)
+        loss: Tensor = self.loss_bbox(found, true, weight=weight, avg_factor=total)
+        return loss
+
+
+def odds_against_rest(logit: Tensor) -> Tensor:
+    """Log-odds of each class under a softmax: z_k - log Σ_{j≠k} exp z_j; (B, C, h, w) both."""
+    num_classes = logit.shape[1]
+    if num_classes == 1:
+        return torch.full_like(logit, 20.0)
+    rest = torch.eye(num_classes, device=logit.device, dtype=torch.float32) * -1e4
+    others = logit.float().unsqueeze(1) + rest.view(1, num_classes, num_classes, 1, 1)
+    return logit.float() - torch.logsumexp(others, dim=2)
+
+
+def quality_focal_loss(logit: Tensor, quality: Tensor) -> Tensor:
+    """|q - p|² times cross-entropy, of any shape, not reduced.
+
+    Source: Li et al., "Generalized focal loss", NeurIPS 2020, Eq. 2.
+    """
+    z = logit.float()
+    entropy = functional.binary_cross_entropy_with_logits(z, quality, reduction="none")
+    return (quality - z.sigmoid()).abs().pow(FOCUS) * entropy
+
+
+def _flatten(levels: list[Tensor]) -> Tensor:
+    """(N, K) of levels (B, K, h, w), level by level, image by image."""
+    return torch.cat([level.permute(0, 2, 3, 1).reshape(-1, level.shape[1]) for level in levels])

@@ -1,0 +1,231 @@
+"""Writes planned fields as images/ and COCO annotations.json: all of them, or nothing.
+
+Owns the files; what is cut and what it is called is decided before.
+"""
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from models.classes import CellClass
+from service.errors import CytolibraError, DatasetError, NoSpaceError, SlideUnreadableError
+from service.pipeline.batches import resize_pixels
+from service.pipeline.geometry import best_level
+from service.pipeline.slide import Slide, open_slide
+from service.training_fields.folds import Folds
+from service.training_fields.types import CutOptions, LabelledSlide, PlannedField
+
+ANNOTATIONS, IMAGES = "annotations.json", "images"
+Pixels = NDArray[np.uint8]
+
+#: Decimals of boxes, px of the field.
+DECIMALS = 3
+
+
+@dataclass(frozen=True)
+class FieldsToWrite:
+    """Everything that is decided.
+
+    Attributes:
+        slides: all of them.
+        fields: in the order of their slides.
+        folds: one a field.
+        classes: in label order.
+    """
+
+    slides: Sequence[LabelledSlide]
+    fields: Sequence[PlannedField]
+    folds: Folds
+    classes: Sequence[CellClass]
+
+
+def check_empty(output: Path) -> None:
+    """Refuses a folder with something in it; hidden files are let be.
+
+    Raises:
+        DatasetError: nothing of it is touched.
+    """
+    if output.is_dir() and any(not one.name.startswith(".") for one in output.iterdir()):
+        raise DatasetError(f"{output} is not empty: name another folder with -o, or delete it")
+
+
+def write_fields(
+    output: Path,
+    what: FieldsToWrite,
+    options: CutOptions,
+    on_field: Callable[[int, int], None] = lambda done, total: None,
+) -> list[PlannedField]:
+    """Writes the folder that `cytolibra train` takes.
+
+    Args:
+        output: empty or not there.
+        what: to write.
+        options: for the slides' µm/px.
+        on_field: called with (fields done, fields in all).
+
+    Returns:
+        The fields that are left out because the slide is damaged there.
+
+    Raises:
+        NoSpaceError: the disk is full; nothing is left.
+        DatasetError: the folder cannot be written or no field can be read; nothing is left.
+    """
+    existed = output.exists()
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".part-", dir=output) as folder:
+            damaged = _write_into(Path(folder), what, options, on_field)
+            os.replace(Path(folder) / IMAGES, output / IMAGES)
+            # Last: without it the folder is no data set.
+            os.replace(Path(folder) / ANNOTATIONS, output / ANNOTATIONS)
+    except OSError as error:
+        raise _explain(output, error) from error
+    finally:
+        if not existed and output.is_dir() and not any(output.iterdir()):
+            output.rmdir()
+    return damaged
+
+
+def _explain(output: Path, error: OSError) -> CytolibraError:
+    reason = f"the fields cannot be written to {output}: {error.strerror or error}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpaceError(f"{reason}; free some space or name another folder with -o")
+    return DatasetError(f"{reason}; name another folder with -o")
+
+
+def _write_into(
+    folder: Path, what: FieldsToWrite, options: CutOptions, on_field: Callable[[int, int], None]
+) -> list[PlannedField]:
+    (folder / IMAGES).mkdir()
+    images: list[dict[str, Any]] = []
+    cells: list[dict[str, Any]] = []
+    damaged: list[PlannedField] = []
+    for index, slide in enumerate(what.slides):
+        for field, fold, pixels in _read_slide(index, what, options):
+            if pixels is None:
+                damaged.append(field)
+            else:
+                images.append(_describe_image(len(images) + 1, slide, field, fold))
+                cells += _describe_cells(len(cells) + 1, len(images), slide, field, what)
+                _write_image(folder / IMAGES / images[-1]["file_name"], pixels)
+            on_field(len(images) + len(damaged), len(what.fields))
+    if not images:
+        raise DatasetError(f"none of {len(damaged)} fields can be read: scan the slides again")
+    _write_json(folder / ANNOTATIONS, images, cells, what)
+    return damaged
+
+
+def _read_slide(
+    index: int, what: FieldsToWrite, options: CutOptions
+) -> Iterator[tuple[PlannedField, int, Pixels | None]]:
+    """The fields of a slide, each with its fold and its pixels, or None where it is damaged."""
+    with open_slide(what.slides[index].source.slide, options.slide_mpp) as slide:
+        for field, fold in zip(what.fields, what.folds.fold, strict=True):
+            if field.slide == index:
+                try:
+                    pixels = read_field(slide, field)
+                except SlideUnreadableError:
+                    yield field, fold, None
+                else:
+                    yield field, fold, pixels
+
+
+def read_field(slide: Slide, field: PlannedField) -> Pixels:
+    """Pixels of a field, (H, W, 3) uint8 RGB; what is not labelled is the slide's background.
+
+    Raises:
+        SlideUnreadableError: the slide is damaged there.
+    """
+    downsamples = slide.info.level_downsamples
+    level = best_level(downsamples, field.width / field.size_px[0])
+    size = (max(1, round(side / downsamples[level])) for side in (field.width, field.height))
+    pixels = resize_pixels(slide.read_region(field.x, field.y, level, *size), field.size_px)
+    if field.region is not None:
+        pixels = pixels.copy()
+        pixels[~_draw_region(field)] = slide.info.background_rgb
+    return pixels
+
+
+def _draw_region(field: PlannedField) -> NDArray[np.bool_]:
+    """(H, W) bool, what of a field is labelled."""
+    drawn = np.zeros(field.size_px[::-1], np.uint8)
+    for part in shapely.get_parts(field.region):
+        if part.geom_type == "Polygon":
+            rings = [part.exterior, *part.interiors]
+            outlines = [field.to_field(shapely.get_coordinates(ring)) for ring in rings]
+            one = np.zeros_like(drawn)
+            cv2.fillPoly(one, [np.rint(line).astype(np.int32) for line in outlines], 1)
+            drawn |= one
+    return drawn.astype(np.bool_)
+
+
+def _write_image(path: Path, pixels: Pixels) -> None:
+    done, data = cv2.imencode(".png", pixels[:, :, ::-1])
+    if not done:
+        raise OSError(f"{path.name} cannot be encoded as PNG")
+    path.write_bytes(data.tobytes())
+
+
+def _describe_image(
+    image_id: int, labelled: LabelledSlide, field: PlannedField, fold: int
+) -> dict[str, Any]:
+    return {
+        "id": image_id,
+        "file_name": f"{labelled.name}_{image_id:05d}_x{field.x}_y{field.y}.png",
+        "width": field.size_px[0],
+        "height": field.size_px[1],
+        "mpp": float(labelled.info.mpp / field.scale_xy.mean()),
+        "fold": fold,
+        "slide": labelled.source.slide.name,
+        "x": field.x,
+        "y": field.y,
+        "width_level0": field.width,
+        "height_level0": field.height,
+    }
+
+
+def _describe_cells(
+    first_id: int, image_id: int, labelled: LabelledSlide, field: PlannedField, what: FieldsToWrite
+) -> list[dict[str, Any]]:
+    names = [one.name for one in what.classes]
+    own = labelled.annotations
+    bbox = field.bbox_xyxy_field(own.bbox_xyxy[field.cells])
+    nucleus = field.to_field(own.nucleus_xy[field.cells])
+    size = bbox[:, 2:] - bbox[:, :2]
+    return [
+        {
+            "id": first_id + place,
+            "image_id": image_id,
+            "category_id": names.index(own.class_name[cell]) + 1,
+            "bbox": np.round([*bbox[place, :2], *size[place]], DECIMALS).tolist(),
+            "area": round(float(size[place].prod()), DECIMALS),
+            "iscrowd": 0,
+            "nucleus": np.round(nucleus[place], DECIMALS).tolist(),
+        }
+        for place, cell in enumerate(field.cells.tolist())
+    ]
+
+
+def _write_json(
+    path: Path, images: list[dict[str, Any]], cells: list[dict[str, Any]], what: FieldsToWrite
+) -> None:
+    content = {
+        "info": {"description": "fields cut out of whole slides", "folds": what.folds.rule},
+        "categories": [
+            {"id": label + 1, "name": one.name, "color": one.color, "severity": one.severity}
+            for label, one in enumerate(what.classes)
+        ],
+        "images": images,
+        "annotations": cells,
+    }
+    path.write_text(json.dumps(content), encoding="utf-8")

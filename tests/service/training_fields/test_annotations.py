@@ -1,0 +1,127 @@
+"""Objects become cells at their place on the slide; whatever is doubtful is refused."""
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.classes import BETHESDA
+from service.errors import DatasetError
+from service.exports.frame import Frame, Origin
+from service.exports.geojson import write_geojson
+from service.pipeline.types import Detections, SlideInfo
+from service.training_fields.annotations import place_annotations
+from service.training_fields.features import read_features
+from service.training_fields.types import Annotations, CutOptions
+from tests.service.training_fields.objects import make_info, make_object, ring, write_objects
+
+WITH_BOUNDS = make_info(bounds=(100, 50, 3000, 2000))
+
+
+def place(path: Path, info: SlideInfo | None = None, **options: Any) -> Annotations:
+    return place_annotations(read_features(path), info or make_info(), CutOptions(**options))
+
+
+def test_a_cell_is_the_box_around_its_outline_and_its_nucleus_is_kept(tmp_path: Path) -> None:
+    cell = make_object(kind="cell", nucleusGeometry=None)
+    cell["geometry"]["coordinates"] = [[[10, 20], [40, 10], [50, 60], [10, 20]]]
+    cell["nucleusGeometry"] = {"type": "Polygon", "coordinates": ring(20, 20, 30, 40)}
+    found = place(write_objects(tmp_path / "a.geojson", cell))
+    assert found.bbox_xyxy.tolist() == [[10, 10, 50, 60]]
+    assert found.nucleus_xy.tolist() == [[25, 30]]
+
+
+def test_every_point_is_a_cell_of_the_size_that_is_asked_for(tmp_path: Path) -> None:
+    points = {"type": "MultiPoint", "coordinates": [[100, 200], [300, 400]]}
+    path = write_objects(
+        tmp_path / "a.geojson",
+        make_object(geometry=points),
+        make_object(geometry={"type": "Point", "coordinates": [50, 60]}, classification="HSIL"),
+    )
+    found = place(path, point_size_um=20.0)
+    assert found.bbox_xyxy.tolist()[0] == [60, 160, 140, 240]
+    assert found.nucleus_xy.tolist() == [[100, 200], [300, 400], [50, 60]]
+    assert found.class_name == ("NILM", "NILM", "HSIL")
+
+
+@pytest.mark.parametrize("origin", ["slide", "bounds"])
+def test_our_own_exports_come_back_to_their_place(tmp_path: Path, origin: Origin) -> None:
+    box = np.array([[500, 600, 580, 680]], np.float32)
+    found = Detections(box, np.ones(1, np.float32), np.array([2], np.int16), np.zeros(1, np.int32))
+    frame = Frame(BETHESDA, WITH_BOUNDS, origin, uuid.UUID(int=7), "not a diagnosis")
+    path = tmp_path / "a.geojson"
+    path.write_bytes(b"".join(write_geojson([found], frame)))
+    assert place(path, WITH_BOUNDS).bbox_xyxy.tolist() == box.tolist()
+    other = "slide" if origin == "bounds" else "bounds"
+    with pytest.raises(DatasetError, match="leave --origin out"):
+        place(path, WITH_BOUNDS, origin=other)
+
+
+def test_bounds_need_an_origin_that_somebody_states(tmp_path: Path) -> None:
+    path = write_objects(tmp_path / "a.geojson", make_object((0, 0, 80, 80)))
+    with pytest.raises(DatasetError, match="--origin bounds where QuPath wrote"):
+        place(path, WITH_BOUNDS)
+    assert place(path, WITH_BOUNDS, origin="bounds").bbox_xyxy.tolist() == [[100, 50, 180, 130]]
+    assert place(path, WITH_BOUNDS, origin="slide").bbox_xyxy.tolist() == [[0, 0, 80, 80]]
+    for origin in ("slide", "bounds"):
+        assert place(path, origin=origin).bbox_xyxy.tolist() == [[0, 0, 80, 80]]
+
+
+def test_only_annotations_mark_regions(tmp_path: Path) -> None:
+    path = write_objects(
+        tmp_path / "a.geojson",
+        make_object((0, 0, 1000, 1000), "Done"),
+        make_object(kind="detection", classification="Done"),
+        make_object(),
+        WITH_BOUNDS=1,
+    )
+    found = place(path, roi_class="Done")
+    assert len(found.regions) == 1
+    assert found.class_name == ("Done", "NILM")
+    assert len(place(path).class_name) == 3
+    with pytest.raises(DatasetError, match=r"class 'Other'.* Done \(2\), NILM \(1\)"):
+        place(path, roi_class="Other")
+
+
+def test_regions_move_with_the_origin(tmp_path: Path) -> None:
+    path = write_objects(tmp_path / "a.geojson", make_object((0, 0, 1000, 900), "Done"))
+    (region,) = place(path, WITH_BOUNDS, origin="bounds", roi_class="Done").regions
+    assert region.bounds == (100, 50, 1100, 950)
+
+
+def test_classes_are_renamed_or_left_out(tmp_path: Path) -> None:
+    path = write_objects(
+        tmp_path / "a.geojson",
+        make_object(classification={"name": "low", "color": [1, 2, 3]}),
+        make_object(classification="dirt"),
+        make_object(),
+    )
+    found = place(path, renames={"low": "LSIL", "dirt": ""})
+    assert found.class_name == ("LSIL", "NILM")
+    assert found.colors == {"LSIL": (1, 2, 3)}
+    assert found.file_names == {"low", "dirt", "NILM"}
+
+
+@pytest.mark.parametrize(
+    ("objects", "words"),
+    [
+        ([make_object(classification=None)] * 3, "object 1 .*no classification, nor have 2 more"),
+        ([make_object((5, 5, 5.5, 80))], "less than a pixel"),
+        ([make_object(), make_object((3990, 0, 4090, 80))], "1 of 2 cells lie outside.*object 2"),
+        ([make_object((-100, 0, -20, 80))], "outside the slide of 4000x3000 px.*--origin"),
+    ],
+)
+def test_what_cannot_be_a_cell_is_named(tmp_path: Path, objects: Any, words: str) -> None:
+    with pytest.raises(DatasetError, match=words):
+        place(write_objects(tmp_path / "a.geojson", *objects))
+
+
+def test_a_cell_at_the_edge_may_reach_beyond_it(tmp_path: Path) -> None:
+    path = write_objects(tmp_path / "a.geojson", make_object((-30, 100, 50, 180)))
+    assert place(path).bbox_xyxy[0, 0] == -30
+
+
+def test_no_object_is_no_cell(tmp_path: Path) -> None:
+    assert place(write_objects(tmp_path / "a.geojson")).bbox_xyxy.shape == (0, 4)

@@ -1,0 +1,49 @@
+"""No slide lies in two folds where there are enough; otherwise stripes are kept apart."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.training_fields.folds import split_folds
+from service.training_fields.types import PlannedField
+
+
+def field(slide: int, x: int = 0, y: int = 0, num_cells: int = 1) -> PlannedField:
+    return PlannedField(slide, x, y, 100, 100, (100, 100), np.arange(num_cells))
+
+
+fields = st.lists(
+    st.builds(field, st.integers(0, 5), st.integers(0, 9), st.integers(0, 9), st.integers(0, 40)),
+    min_size=1,
+    max_size=40,
+)
+
+
+@given(fields, st.integers(1, 6))
+def test_folds_are_by_slide_or_by_stripe_and_none_is_empty(
+    planned: list[PlannedField], num_folds: int
+) -> None:
+    planned.sort(key=lambda one: one.slide)
+    folds = split_folds(planned, num_folds)
+    assert len(folds.fold) == len(planned)
+    slides = {one.slide for one in planned}
+    pairs = {(one.slide, fold) for one, fold in zip(planned, folds.fold, strict=True)}
+    if num_folds == 1 or len(slides) >= num_folds:
+        assert len(pairs) == len(slides)
+    if num_folds > 1:
+        assert folds.rule.startswith("by slide" if len(slides) >= num_folds else "by stripe")
+    per_slide = max(sum(one.slide == slide for one in planned) for slide in slides)
+    expected = num_folds if len(slides) >= num_folds else min(num_folds, per_slide)
+    assert set(folds.fold) == set(range(expected))
+
+
+def test_stripes_lie_along_the_longer_side_and_share_the_cells() -> None:
+    planned = [field(0, x, y) for x in range(0, 800, 100) for y in (0, 100)]
+    folds = split_folds(planned, 4)
+    assert list(folds.fold) == [x // 4 for x in range(16)]
+    assert "figures on a held-out fold flatter" in folds.rule
+
+
+def test_slides_are_shared_out_by_their_cells() -> None:
+    planned = [field(0, num_cells=90), *(field(slide, num_cells=30) for slide in (1, 2, 3))]
+    assert split_folds(planned, 2).fold == (0, 1, 1, 1)

@@ -1,0 +1,155 @@
+"""Every cell lands in one field, and its box leads back to its place on the slide."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from service.errors import DatasetError
+from service.pipeline.tissue import TissueMask
+from service.training_fields.plan import (
+    find_downsample,
+    plan_around_cells,
+    plan_negatives,
+    plan_regions,
+)
+from service.training_fields.types import CutOptions, LabelledSlide, PlannedField
+from tests.service.training_fields.objects import make_info, make_slide
+
+WIDTH, HEIGHT = 3000, 2000
+
+boxes = st.lists(
+    st.builds(
+        lambda x, y, w, h: (x - w / 2, y - h / 2, x + w / 2, y + h / 2),
+        st.floats(0, WIDTH - 0.01),
+        st.floats(0, HEIGHT - 0.01),
+        st.floats(1, 300),
+        st.floats(1, 300),
+    ),
+    max_size=30,
+)
+options = st.builds(
+    CutOptions,
+    mpp=st.sampled_from([None, 0.2, 0.25, 0.4, 0.5, 1.37]),
+    size_px=st.integers(64, 1500),
+    roi_class=st.just("Done"),
+)
+
+
+def owned(fields: list[PlannedField]) -> list[int]:
+    return sorted(index for one in fields for index in one.cells.tolist())
+
+
+def check_boxes(slide: LabelledSlide, fields: list[PlannedField]) -> None:
+    """Boxes of the fields, put back on the slide, are the drawn ones within the field."""
+    for one in fields:
+        drawn = slide.annotations.bbox_xyxy[one.cells]
+        corner = np.array([one.x, one.y] * 2)
+        seen = one.bbox_xyxy_field(drawn)
+        assert (seen >= 0).all()
+        assert (seen <= [*one.size_px] * 2).all()
+        assert (seen[:, 2:] > seen[:, :2]).all()
+        back = seen / np.tile(one.scale_xy, 2) + corner
+        within = np.clip(drawn, corner, corner + [one.width, one.height] * 2)
+        assert np.abs(back - within).max(initial=0) < 1
+
+
+@given(boxes, options)
+def test_every_cell_of_a_slide_lands_in_one_square(drawn: Any, how: CutOptions) -> None:
+    slide = make_slide(drawn, make_info(WIDTH, HEIGHT))
+    fields = plan_around_cells(slide, 0, how)
+    assert owned(fields) == list(range(len(drawn)))
+    assert all(len(one.cells) and one.size_px == (how.size_px,) * 2 for one in fields)
+    check_boxes(slide, fields)
+    area = shapely.union_all([to_box(one) for one in fields]).area
+    assert area == pytest.approx(sum(to_box(one).area for one in fields))
+
+
+@settings(deadline=None)
+@given(boxes, options, st.lists(boxes.filter(bool), min_size=1, max_size=3))
+def test_every_cell_of_a_region_lands_in_one_part(
+    drawn: Any, how: CutOptions, outlines: Any
+) -> None:
+    regions = tuple(
+        shapely.MultiPoint(np.reshape(one, (-1, 2))).buffer(40).convex_hull for one in outlines
+    )
+    slide = make_slide(drawn, make_info(WIDTH, HEIGHT), regions=regions)
+    fields = plan_regions(slide, 0, how)
+    centre = slide.annotations.centre_xy
+    inside = shapely.intersects_xy(shapely.union_all(regions), centre[:, 0], centre[:, 1])
+    assert owned(fields) == np.flatnonzero(inside).tolist()
+    check_boxes(slide, fields)
+    side = how.size_px * find_downsample(slide.info, how.mpp)
+    assert all(max(one.width, one.height) <= side + 1 for one in fields)
+    labelled = [to_box(one) if one.region is None else one.region for one in fields]
+    total = sum(one.area for one in labelled)
+    assert shapely.union_all(labelled).area == pytest.approx(total, rel=1e-3)
+
+
+def to_box(one: PlannedField) -> shapely.Polygon:
+    return shapely.box(one.x, one.y, one.x + one.width, one.y + one.height)
+
+
+@pytest.mark.parametrize(
+    ("slide_mpp", "mpp", "downsample"),
+    [(0.25, None, 1.0), (0.5, None, 1.0), (0.125, None, 2.0), (0.5, 0.25, 0.5), (0.252, 0.25, 1.0)],
+)
+def test_fields_are_no_finer_than_the_slide_unless_asked(
+    slide_mpp: float, mpp: float | None, downsample: float
+) -> None:
+    assert find_downsample(make_info(mpp=slide_mpp), mpp) == downsample
+
+
+def test_a_region_is_cut_in_equal_parts_without_a_rest() -> None:
+    slide = make_slide([], regions=(shapely.box(100, 100, 1300, 1100),))
+    fields = plan_regions(slide, 0, CutOptions(size_px=512, roi_class="Done"))
+    assert [(one.width, one.height) for one in fields] == [(400, 500)] * 6
+    assert all(one.region is None for one in fields)
+
+
+def test_parts_beside_the_region_are_left_out_or_blanked() -> None:
+    triangle = shapely.Polygon([(0, 0), (1000, 0), (0, 1000)])
+    slide = make_slide([[480, 480, 500, 500]], regions=(triangle,))
+    fields = plan_regions(slide, 0, CutOptions(size_px=250, roi_class="Done"))
+    assert len(fields) == 10
+    assert sum(one.region is not None for one in fields) == 4
+    assert owned(fields) == [0]
+
+
+def test_a_region_may_reach_beyond_the_slide_but_not_lie_there() -> None:
+    slide = make_slide([], regions=(shapely.box(-50, -50, 300, 300),))
+    (field,) = plan_regions(slide, 0, CutOptions(roi_class="Done"))
+    assert (field.x, field.y, field.width, field.height) == (0, 0, 300, 300)
+    slide = make_slide([], regions=(shapely.box(-50, -50, 0, 300),))
+    with pytest.raises(DatasetError, match="'Done' have no area on the slide of 4000x3000"):
+        plan_regions(slide, 0, CutOptions(roi_class="Done"))
+
+
+def test_a_cell_where_two_regions_touch_belongs_to_one() -> None:
+    corners = (shapely.box(0, 0, 100, 100), shapely.box(100, 100, 200, 200))
+    slide = make_slide([[80, 80, 120, 120]], regions=corners)
+    assert owned(plan_regions(slide, 0, CutOptions(roi_class="Done"))) == [0]
+
+
+def mask_of(tissue: NDArray[np.bool_]) -> TissueMask:
+    return TissueMask(tissue, 500.0)
+
+
+def test_negatives_are_tissue_and_clear_of_cells() -> None:
+    tissue = np.zeros((6, 8), np.bool_)
+    tissue[:, 4:] = True
+    slide = make_slide([[2100, 100, 2180, 180], [2980, 980, 3060, 1060]])
+    how = CutOptions(size_px=500, num_negatives=30)
+    fields = plan_negatives(slide, 0, how, mask_of(tissue))
+    places = {(one.y // 500, one.x // 500) for one in fields}
+    cells = {(0, 4), (1, 5), (1, 6), (2, 5), (2, 6)}
+    assert places == {(row, column) for row in range(6) for column in range(4, 8)} - cells
+    few = CutOptions(size_px=500, num_negatives=3)
+    chosen = plan_negatives(slide, 0, few, mask_of(tissue))
+    assert len(chosen) == 3
+    again = plan_negatives(slide, 0, few, mask_of(tissue))
+    assert [(one.x, one.y) for one in chosen] == [(one.x, one.y) for one in again]
