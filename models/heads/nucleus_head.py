@@ -10,19 +10,23 @@ from typing import Any
 import torch
 from mmdet.models.dense_heads import FCOSHead
 from mmdet.registry import MODELS
-from torch import Tensor
+from mmengine.model import bias_init_with_prob
+from torch import Tensor, nn
 from torch.nn import functional
 
 #: Exponent of the difference in the objectness loss, as in quality focal loss.
 FOCUS = 2.0
+OBJECTNESS_AT_START = 0.01
+#: A logit whose sigmoid is 1, and how far a log-probability stays from 0.
+CERTAIN, NEARLY_CERTAIN = 20.0, 1e-4
 
 
 @MODELS.register_module()
 class NucleusHead(FCOSHead):  # type: ignore[misc]
     """FCOS's towers with objectness in centerness' place and a softmax over classes.
 
-    Objectness is taught FCOS's centerness on cells and 0 elsewhere. Whoever reads boxes is given
-    log-odds, so that sigmoid(class) * sigmoid(objectness) = P(class | cell) * P(cell).
+    Objectness is taught FCOS's centerness on cells and 0 elsewhere. Whoever reads boxes is given the
+    log-odds of P(class | cell) · P(cell) as class logits, and an objectness of 1.
 
     Args:
         objectness_weight: of its loss.
@@ -34,10 +38,19 @@ class NucleusHead(FCOSHead):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.objectness_weight = objectness_weight
 
+    def init_weights(self) -> None:
+        """As FCOSHead's, and objectness begins rare: background outnumbers nuclei."""
+        super().init_weights()
+        nn.init.constant_(self.conv_centerness.bias, bias_init_with_prob(OBJECTNESS_AT_START))
+
     def forward_single(self, x: Tensor, scale: Any, stride: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Class logits (log-odds in evaluation mode), distances and objectness of one level."""
+        """Class logits, distances and objectness of one level; joint log-odds in evaluation mode."""
         logit, distance, objectness = super().forward_single(x, scale, stride)
-        return (logit if self.training else odds_against_rest(logit)), distance, objectness
+        if self.training:
+            return logit, distance, objectness
+        # Places are chosen by the class scores alone, so objectness has to be in them already.
+        certain = torch.full_like(objectness, CERTAIN)
+        return join_odds(logit, objectness), distance, certain
 
     def loss_by_feat(
         self,
@@ -83,14 +96,19 @@ class NucleusHead(FCOSHead):  # type: ignore[misc]
         return loss
 
 
-def odds_against_rest(logit: Tensor) -> Tensor:
-    """Log-odds of each class under a softmax: z_k - log Σ_{j≠k} exp z_j; (B, C, h, w) both."""
-    num_classes = logit.shape[1]
-    if num_classes == 1:
-        return torch.full_like(logit, 20.0)
-    rest = torch.eye(num_classes, device=logit.device, dtype=torch.float32) * -1e4
-    others = logit.float().unsqueeze(1) + rest.view(1, num_classes, num_classes, 1, 1)
-    return logit.float() - torch.logsumexp(others, dim=2)
+def join_odds(logit: Tensor, objectness: Tensor) -> Tensor:
+    """Log-odds of softmax(class logits) · sigmoid(objectness).
+
+    Args:
+        logit: (B, C, h, w).
+        objectness: (B, 1, h, w) logits.
+
+    Returns:
+        (B, C, h, w) float32.
+    """
+    log_p = functional.log_softmax(logit.float(), dim=1) + functional.logsigmoid(objectness.float())
+    log_p = log_p.clamp(max=-NEARLY_CERTAIN)
+    return log_p - torch.log1p(-log_p.exp())
 
 
 def quality_focal_loss(logit: Tensor, quality: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.heads.nucleus_head import odds_against_rest, quality_focal_loss
+from models.heads.nucleus_head import join_odds, quality_focal_loss
 from models.network import build_network
 from models.training.batches import make_data_samples
 from tests.models.small_network import describe_network
@@ -22,11 +22,17 @@ def describe(**changes: Any) -> dict[str, Any]:
 
 
 @settings(max_examples=50)
-@given(st.lists(st.floats(-30, 30), min_size=2, max_size=6))
-def test_sigmoid_of_the_odds_is_the_softmax(logits: list[float]) -> None:
-    z = torch.tensor(logits).view(1, -1, 1, 1)
-    odds = odds_against_rest(z)
-    torch.testing.assert_close(odds.sigmoid(), z.softmax(dim=1), rtol=1e-4, atol=1e-6)
+@given(st.lists(st.floats(-30, 30), min_size=1, max_size=6), st.floats(-30, 8))
+def test_joint_odds_are_those_of_the_product(logits: list[float], objectness: float) -> None:
+    z, o = torch.tensor(logits).view(1, -1, 1, 1), torch.tensor(objectness).view(1, 1, 1, 1)
+    expected = z.softmax(dim=1) * o.sigmoid()
+    torch.testing.assert_close(join_odds(z, o).sigmoid(), expected, rtol=1e-3, atol=2e-4)
+
+
+def test_joint_odds_keep_the_order_of_certain_cells() -> None:
+    objectness = torch.tensor([2.0, 4.0, 6.0]).view(1, 1, 1, 3)
+    odds = join_odds(torch.tensor([8.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 1, 3), objectness)
+    assert (odds[0, 0, 0].diff() > 0).all()
 
 
 def test_quality_focal_loss_is_least_at_the_quality_asked_for() -> None:
