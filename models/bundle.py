@@ -93,6 +93,7 @@ class BundleModel(_Part):
     calibration: CalibrationModel | None = None
     score_thresholds: tuple[Fraction, ...]
     merge_iou: Fraction
+    rival_power: float = Field(default=0.0, ge=0, le=100)
     slide_score: SlideScoreCoefficients
     network: dict[str, Any]
     weights_sha256: str = Field(pattern="^[0-9a-f]{64}$")

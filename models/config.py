@@ -59,11 +59,12 @@ class PostprocessSection(_Section):
     """Which detections are reported, and which are one cell.
 
     The thresholds, one per class, stand for runs without a held-out fold; with one they are chosen
-    on it.
+    on it. `rival_power` discounts a cell's second opinions; see `models/rivals.py`.
     """
 
     score_thresholds: tuple[Fraction, ...]
     merge_iou: Fraction
+    rival_power: float = Field(default=0.0, ge=0, le=100)
 
 
 class TrainConfig(_Section):

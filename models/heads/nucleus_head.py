@@ -25,8 +25,8 @@ CERTAIN, NEARLY_CERTAIN = 20.0, 1e-4
 class NucleusHead(FCOSHead):  # type: ignore[misc]
     """FCOS's towers with objectness in centerness' place and a softmax over classes.
 
-    Objectness is taught FCOS's centerness on cells and 0 elsewhere. Whoever reads boxes is given the
-    log-odds of P(class | cell) · P(cell) as class logits, and an objectness of 1.
+    Objectness is taught FCOS's centerness on cells and 0 elsewhere. Whoever reads boxes is given
+    the log-odds of P(class | cell) · P(cell) as class logits, and an objectness of 1.
 
     Args:
         objectness_weight: of its loss.
@@ -44,7 +44,7 @@ class NucleusHead(FCOSHead):  # type: ignore[misc]
         nn.init.constant_(self.conv_centerness.bias, bias_init_with_prob(OBJECTNESS_AT_START))
 
     def forward_single(self, x: Tensor, scale: Any, stride: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Class logits, distances and objectness of one level; joint log-odds in evaluation mode."""
+        """Class logits (joint log-odds in evaluation), distances and objectness of a level."""
         logit, distance, objectness = super().forward_single(x, scale, stride)
         if self.training:
             return logit, distance, objectness

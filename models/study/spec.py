@@ -117,7 +117,8 @@ class Run:
     def digest(self) -> str:
         """Hash of all that decides the result, besides the data and the code."""
         folds = [self.fold, *sorted(self.unused_folds)]
-        content = [self.config.model_dump(mode="json"), folds, self.seed]
+        config = self.config.model_dump(mode="json", exclude_defaults=True)
+        content = [config, folds, self.seed]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

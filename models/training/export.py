@@ -36,6 +36,7 @@ def describe_bundle(
         "input": config.input.model_dump(),
         "score_thresholds": thresholds,
         "merge_iou": config.postprocess.merge_iou,
+        "rival_power": config.postprocess.rival_power,
         "slide_score": score,
         "network": describe_for_classes(config.network, len(classes)),
         "training": training,
