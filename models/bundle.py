@@ -273,6 +273,7 @@ def write_bundle(
     weights: dict[str, "Tensor"],
     card: str,
     pictures: Mapping[str, bytes] | None = None,
+    half: bool = False,
 ) -> BundleModel:
     """Writes a bundle whole or not at all, replacing the one that is there.
 
@@ -282,6 +283,7 @@ def write_bundle(
         weights: by parameter name.
         card: Markdown: data and its citation, split, seed, command, metrics, limits.
         pictures: files that the card shows, by name.
+        half: store kernels in float16, which halves the file; they are float32 again when loaded.
 
     Raises:
         BundleError: a value is wrong or the folder cannot be written.
@@ -295,7 +297,7 @@ def write_bundle(
         # Copies, for heads that share weights between levels have one tensor under many names,
         # which safetensors does not write.
         tensors = {
-            name: tensor.detach().cpu().clone(memory_format=contiguous_format)
+            name: _halve(tensor.detach().cpu(), half).clone(memory_format=contiguous_format)
             for name, tensor in weights.items()
         }
         save_file(tensors, part / WEIGHTS_FILE)
@@ -316,6 +318,14 @@ def write_bundle(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return checked
+
+
+def _halve(tensor: "Tensor", half: bool) -> "Tensor":
+    """A kernel in float16 if asked for; norms, biases and what does not fit stay as they are."""
+    if not half or tensor.ndim < 2 or not tensor.is_floating_point():
+        return tensor
+    short = tensor.half()
+    return short if bool(short.isfinite().all()) else tensor
 
 
 def _put_in_place(part: Path, folder: Path) -> None:

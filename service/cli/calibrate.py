@@ -21,6 +21,9 @@ def calibrate(
         typer.Option(help="Ship this bundle's weights: the same network, e.g. of all folds."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="The new detector's name.")] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Store kernels in 16 bits: half the size.")
+    ] = False,
 ) -> None:
     """Fit probabilities, choose thresholds, fit the slide score; write a new bundle with them."""
     from models.bundle import find_bundle, load_network, read_model, write_bundle
@@ -42,7 +45,8 @@ def calibrate(
     }
     pictures = {"reliability.png": _draw(calibrated, output)}
     card = _write_card(content, calibrated)
-    write_bundle(output, content, load_network(shipped, source).state_dict(), card, pictures)
+    weights = load_network(shipped, source).state_dict()
+    write_bundle(output, content, weights, card, pictures, half)
     typer.echo(card)
     typer.echo(f"detector: {output}")
 

@@ -14,6 +14,7 @@ from models.bundle import (
     find_bundle,
     list_detectors,
     load_detector,
+    load_network,
     read_info,
     read_model,
     write_bundle,
@@ -53,6 +54,23 @@ def test_weights_come_back_bit_for_bit(bundle: Path) -> None:
     found = detector._forward._graph.network.state_dict()  # type: ignore[attr-defined]
     for name, tensor in expected.items():
         assert torch.equal(found[name], tensor)
+
+
+def test_kernels_in_16_bits_take_half_the_room_and_load_as_float32(
+    bundle: Path, tmp_path: Path
+) -> None:
+    model = describe_model()
+    network = load_network(bundle, read_model(bundle))
+    with torch.no_grad():
+        network.bbox_head.conv_cls.weight[0, 0, 0, 0] = 1e6  # beyond float16
+    write_bundle(tmp_path / "half", model, network.state_dict(), "# small\n", half=True)
+    sizes = [(one / "weights.safetensors").stat().st_size for one in (bundle, tmp_path / "half")]
+    assert sizes[1] < 0.6 * sizes[0]
+    half = load_network(tmp_path / "half", read_model(tmp_path / "half"))
+    for name, tensor in half.state_dict().items():
+        whole = network.state_dict()[name]
+        assert tensor.dtype == whole.dtype
+        torch.testing.assert_close(tensor, whole, rtol=1e-3, atol=1e-6)
 
 
 def test_the_digest_follows_every_change(bundle: Path) -> None:
