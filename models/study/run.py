@@ -68,12 +68,38 @@ def finish_run(
     learned = learn(run.config, everything, run_dir, options, on_progress)
     train_s = time.monotonic() - start
     result = _describe(run, everything, learned) | {"hardware": _hardware(device, train_s)}
-    part = result_path.with_suffix(".part")
-    result_path.parent.mkdir(parents=True, exist_ok=True)
-    part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, result_path)
+    _write_result(result, result_path)
     shutil.rmtree(run_dir)
     return result
+
+
+def adopt_result(
+    run: Run, result_path: Path, finished: dict[str, dict[str, Any]], fields: FieldSet
+) -> bool:
+    """Takes over the result that another study has of the very same training, if one has.
+
+    Args:
+        run: without a result of its own.
+        result_path: of its JSON file.
+        finished: results of other studies by configuration digest.
+        fields: of this study: the other one must have been measured on as many cells.
+
+    Returns:
+        Whether there was one; its `adopted_from` then names the other run.
+    """
+    other = finished.get(run.digest)
+    if other is None or other["figures"]["num_cells"] != fields.only_fold(run.fold).num_cells:
+        return False
+    own = {"run": run.id, "options": run.options, "adopted_from": other["run"]}
+    _write_result(other | own, result_path)
+    return True
+
+
+def _write_result(result: dict[str, Any], path: Path) -> None:
+    part = path.with_suffix(".part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, path)
 
 
 def read_result(run: Run, path: Path) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ A study that is interrupted goes on where it stopped: finished runs have their J
 their checkpoint. Its tables are left to `tables.py`.
 """
 
+import json
 import multiprocessing
 import queue
 import time
@@ -15,8 +16,9 @@ from typing import Any
 
 import torch
 
+from models.data.coco import read_coco
 from models.errors import CytolibraError, StudyError
-from models.study.run import finish_run, read_result
+from models.study.run import adopt_result, finish_run, read_result
 from models.study.spec import Run
 from models.training.progress import TrainProgress
 
@@ -41,6 +43,18 @@ class Where:
     def result_path(self, run: Run) -> Path:
         """The JSON file of a run."""
         return self.results_dir / f"{run.id}.json"
+
+    def read_other_studies(self) -> dict[str, dict[str, Any]]:
+        """Results of studies in folders beside this one, by configuration digest."""
+        beside = self.results_dir.parent.parent.glob(f"*/{self.results_dir.name}/*.json")
+        found = {}
+        for path in sorted(beside):
+            content = path.read_text(encoding="utf-8")
+            # Not every JSON file in such a folder is a result.
+            if path.parent != self.results_dir and '"config_digest"' in content:
+                result = json.loads(content)
+                found[result["config_digest"]] = result
+        return found
 
 
 @dataclass(frozen=True)
@@ -81,6 +95,7 @@ def run_study(
         StudyError: a result is of another configuration, or damaged.
     """
     waiting = [run for run in runs if read_result(run, where.result_path(run)) is None]
+    waiting = _leave_adopted(waiting, where)
     stop_at = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     context = multiprocessing.get_context("spawn")
     reports: Any = context.Queue()
@@ -105,6 +120,15 @@ def run_study(
             process.terminate()
             process.join()
     return failed
+
+
+def _leave_adopted(runs: list[Run], where: Where) -> list[Run]:
+    """Those that no study in a folder beside this one has done already."""
+    finished = where.read_other_studies()
+    if not any(run.digest in finished for run in runs):
+        return runs
+    fields = read_coco(where.data)
+    return [run for run in runs if not adopt_result(run, where.result_path(run), finished, fields)]
 
 
 def _collect(reports: Any, active: dict[str, BaseProcess]) -> list[RunReport]:

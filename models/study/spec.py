@@ -56,6 +56,13 @@ class Override(_Section):
     set: dict[str, Any]
 
 
+class Published(_Section):
+    """What a paper reports for the cells that have all of these options, on its own data."""
+
+    when: dict[str, str]
+    map50: float = Field(ge=0, le=1)
+
+
 class StudySpec(_Section):
     """A whole study file.
 
@@ -68,6 +75,7 @@ class StudySpec(_Section):
         axes: in the order of the tables' columns.
         overrides: changes for some cells, after those of their options.
         skip: cells that are left out: each entry names options, by axis.
+        published: figures of a paper, to stand beside ours.
     """
 
     title: str
@@ -78,11 +86,13 @@ class StudySpec(_Section):
     axes: tuple[Axis, ...] = Field(min_length=1)
     overrides: tuple[Override, ...] = ()
     skip: tuple[dict[str, str], ...] = ()
+    published: tuple[Published, ...] = ()
 
     @model_validator(mode="after")
     def _names_are_known(self) -> "StudySpec":
         options = {axis.name: {one.name for one in axis.options} for axis in self.axes}
-        for choice in (*(one.when for one in self.overrides), *self.skip):
+        named = [one.when for one in (*self.overrides, *self.published)]
+        for choice in (*named, *self.skip):
             for axis, name in choice.items():
                 if name not in options.get(axis, ()):
                     raise ValueError(f"{axis} = {name!r} is no option of this study")

@@ -85,9 +85,11 @@ def write_markdown(study: StudySpec, summary: dict[str, Any]) -> str:
     """The summary as Markdown tables, figures times 100."""
     axes, columns = summary["axes"], list(FIGURES)
     lines = [f"# {study.title}", ""]
-    lines += _head([*axes, "runs", *FIGURES.values()])
+    paper = ["paper's mAP"] if study.published else []
+    lines += _head([*axes, "runs", *FIGURES.values(), *paper])
     for cell in summary["cells"]:
         shown = [_spread(cell["figures"].get(key)) for key in columns]
+        shown += [_published(study, cell["options"])] if paper else []
         lines.append(_row([*cell["options"].values(), str(cell["num_runs"]), *shown]))
     names = list(dict.fromkeys(name for cell in summary["cells"] for name in cell["ap50"]))
     lines += ["", "AP50 by class:", "", *_head([*axes, *names])]
@@ -165,6 +167,11 @@ def _head(titles: Sequence[str]) -> list[str]:
 
 def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
+
+
+def _published(study: StudySpec, options: dict[str, str]) -> str:
+    fitting = [one for one in study.published if one.when.items() <= options.items()]
+    return f"{100 * fitting[0].map50:.1f}" if fitting else "-"
 
 
 def _spread(value: dict[str, float | None] | None) -> str:

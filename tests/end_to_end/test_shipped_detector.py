@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.bundle import ZOO_DIR, load_detector
+from models.bundle import ZOO_DIR, load_detector, read_info
 from models.phantom import draw_field
 from models.phantom.histology import draw_histology
 from service.pipeline import analyse_slide
@@ -55,12 +55,13 @@ def test_other_tile_plans_find_the_same_cells(
 
 
 def test_both_engines_find_the_same_cells() -> None:
-    pixels = draw_field(901, 512, 512, 0.49, 40, {"NILM": 0.7, "LSIL": 0.15, "HSIL": 0.15})[0]
+    mpp = read_info("default").input.mpp
+    pixels = draw_field(901, 512, 512, mpp, 20, {"NILM": 0.7, "LSIL": 0.15, "HSIL": 0.15})[0]
     batch = TileBatch(pixels[None], np.zeros((1, 2)), 1.0)
     found = [
         load_detector("default", engine=engine).detect(batch) for engine in ("torch", "openvino")
     ]
-    first, second = match_cells(found[0].bbox_xyxy, found[1].bbox_xyxy, 0.49, 1.0)
+    first, second = match_cells(found[0].bbox_xyxy, found[1].bbox_xyxy, mpp, 1.0)
     assert abs(len(found[0]) - len(found[1])) <= 2
     assert len(first) >= 0.95 * max(len(one) for one in found)
     assert np.abs(found[0].score[first] - found[1].score[second]).max() < 0.1
@@ -68,7 +69,8 @@ def test_both_engines_find_the_same_cells() -> None:
 
 def test_a_section_of_tissue_is_not_taken_for_abnormal_cells() -> None:
     detector = load_detector("default")
-    tiles = np.stack([draw_histology(90_000 + seed, 512, 512, 0.49) for seed in range(6)])
+    mpp = detector.info.input.mpp
+    tiles = np.stack([draw_histology(90_000 + seed, 512, 512, mpp) for seed in range(6)])
     found = detector.detect(TileBatch(tiles, np.zeros((6, 2)), 1.0))
     abnormal = np.array([one.is_abnormal for one in detector.info.classes])[found.label]
     assert abnormal.sum() <= 6

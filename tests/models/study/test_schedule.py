@@ -1,6 +1,7 @@
 """A whole small study in real processes: trained, interrupted, gone on with, summarised, drawn."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,17 @@ def test_a_result_of_another_configuration_is_refused(fields: Path, tmp_path: Pa
     path.write_text("{")
     with pytest.raises(StudyError, match="is no result of a run"):
         finish_run(make_run("a"), fields, tmp_path / "scratch", path, "cpu")
+
+
+def test_what_a_study_beside_has_done_is_adopted_not_trained_again(
+    fields: Path, tmp_path: Path
+) -> None:
+    first = Where(fields, tmp_path / "scratch", tmp_path / "one" / "runs")
+    finish_run(make_run("a"), fields, tmp_path / "scratch", first.result_path(make_run("a")), "cpu")
+    second = Where(fields, tmp_path / "scratch", tmp_path / "two" / "runs")
+    same = replace(make_run("a"), id="b--fold1--seed0", options={"change": "b"})
+    assert run_study([same, make_run("c", lr=2e-3)], second, 1, "cpu", 0.0) == []
+    adopted = read_results([same], second)[0]
+    assert adopted["adopted_from"] == "a--fold1--seed0"
+    assert adopted["options"] == {"change": "b"}
+    assert len(list(second.results_dir.iterdir())) == 1

@@ -105,3 +105,11 @@ def test_no_difference_is_no_evidence() -> None:
 def test_too_many_pairs_for_an_exact_test_are_refused() -> None:
     with pytest.raises(ValueError, match="17 pairs"):
         sign_flip_test([1.0] * 17)
+
+
+def test_a_papers_figure_stands_beside_ours() -> None:
+    published = [{"when": {"loss": "CE"}, "map50": 0.453}]
+    study = StudySpec.model_validate(make_study().model_dump() | {"published": published})
+    rows = write_markdown(study, summarise_study(study, RESULTS)).splitlines()
+    assert rows[2].endswith("| paper's mAP |")
+    assert [row.rsplit("|", 2)[1].strip() for row in rows[4:6]] == ["45.3", "-"]
