@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
-
-from models.bundle import WEIGHTS_FILE, BundleModel, find_bundle, read_model, write_bundle
+from models.bundle import BundleModel, find_bundle, load_network, read_model, write_bundle
 from models.errors import BundleError
 
 
@@ -33,15 +31,16 @@ def combine_bundles(
         raise BundleError(f"an ensemble needs at least two bundles, not {len(models)}")
     _check_alike(models, folders)
     first = models[0]
+    networks = [load_network(one, model) for one, model in zip(folders, models, strict=True)]
     network = {
         "type": "Ensemble",
         "members": [model.network for model in models],
-        "test_cfg": first.network["test_cfg"],
+        "test_cfg": first.network.get("test_cfg"),
     }
     weights = {
         f"members.{index}.{key}": tensor
-        for index, one in enumerate(folders)
-        for key, tensor in load_file(one / WEIGHTS_FILE).items()
+        for index in range(len(folders))
+        for key, tensor in networks[index].state_dict().items()
     }
     training = {"members": [model.training for model in models]}
     content: dict[str, Any] = first.model_dump(mode="json", exclude={"weights_sha256"})
@@ -58,3 +57,11 @@ def _check_alike(models: Sequence[BundleModel], folders: Sequence[Path]) -> None
                 raise BundleError(f"{folder} has other {part} than {folders[0]}: {model.name!r}")
         if model.network.get("test_cfg") != first.network.get("test_cfg"):
             raise BundleError(f"{folder} has another network.test_cfg than {folders[0]}")
+        if _head(model) != _head(first):
+            raise BundleError(f"{folder} has another network.bbox_head than {folders[0]}")
+
+
+def _head(model: BundleModel) -> dict[str, Any]:
+    """What decides how a head's outputs are read: all but its losses."""
+    head: dict[str, Any] = model.network.get("bbox_head", {})
+    return {key: value for key, value in head.items() if not key.startswith("loss")}

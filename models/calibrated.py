@@ -9,7 +9,7 @@ import numpy as np
 from models.bundle import BundleModel, CalibrationModel, load_network, read_model
 from models.calibration import Calibration, fit_calibration
 from models.classes import CellClass
-from models.data.coco import FieldSet
+from models.data.coco import FieldSet, require_mpp
 from models.detector import Detector
 from models.engines.choice import make_detector
 from models.errors import BundleError
@@ -55,6 +55,7 @@ def calibrate_scores(folder: Path, held_out: FieldSet) -> Calibrated:
     model = read_model(folder).model_copy(update={"calibration": None})
     classes = model.info("auto").classes
     _check_classes(folder, classes, held_out)
+    require_mpp(held_out)
     network = load_network(folder, model)
     raw = detect_fields(make_detector(model, network, min_score=MIN_SCORE), held_out)
     least = (FIT_FROM_SCORE,) * len(classes)

@@ -19,6 +19,8 @@ NUM_BINS = 10
 EDGE = 1e-6
 #: Draws a map towards the identity where detections are few.
 PENALTY = 0.5
+#: A higher score is never worth less, and never nothing more.
+MIN_SLOPE = 1e-3
 
 Outcome = Literal["cell", "class"]
 
@@ -181,7 +183,9 @@ def _fit_logistic(score: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple
         loss = np.logaddexp(0.0, np.where(right, -z, z)).sum()
         return float(loss + PENALTY * ((slope - 1) ** 2 + offset**2))
 
-    found = minimize(cost, np.array([1.0, 0.0]), method="L-BFGS-B", bounds=[(0, None), (None,) * 2])
+    found = minimize(
+        cost, np.array([1.0, 0.0]), method="L-BFGS-B", bounds=[(MIN_SLOPE, None), (None,) * 2]
+    )
     return float(found.x[0]), float(found.x[1])
 
 

@@ -16,7 +16,8 @@ def demote_rivals(
 ) -> NDArray[np.float32]:
     """Scores in which a cell's second and further opinions are discounted: s · (s / s_best)^power.
 
-    Which opinion is best does not change, so neither do counts; the order of all detections does.
+    Which opinion is best does not change; one that counted only because its class has a lower
+    threshold may fall below it. So thresholds are chosen on scores that are discounted already.
 
     Args:
         bbox_xyxy: (N, 4) of one tile, in any frame.

@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from models.config import TrainConfig
-from models.data.coco import FieldSet, check_images, read_coco
+from models.data.coco import FieldSet, check_images, read_coco, require_mpp
 from models.data.describe import describe_fields
 from models.data.paste import cut_rare_cells
 from models.data.resample import Sample, resample_field
@@ -135,6 +136,8 @@ def learn(
     device = choose_device(options.device)
     fields = everything
     held = () if options.fold is None else (options.fold,)
+    if held:
+        require_mpp(everything)
     for fold in (*held, *options.unused_folds):
         fields = fields.without_fold(fold)
     held_out = None if options.fold is None else everything.only_fold(options.fold)
@@ -148,7 +151,7 @@ def learn(
         if ranks.is_first:
             for line in describe_fields(fields, config.input.mpp):
                 say(line)
-            claim_run_dir(run_dir, config, fields)
+            claim_run_dir(run_dir, config, fields, options, ranks.world)
         ranks.wait()
         epochs = prepare_epochs(config, fields, options, ranks)
         tell = on_progress if ranks.is_first else ignore_progress
@@ -231,11 +234,13 @@ def draw_phantoms(config: TrainConfig, fields: FieldSet) -> list[Sample]:
     ) + draw_histology_fields(config.train.histology_fields, config.input.mpp, config.train.seed)
 
 
-def claim_run_dir(run_dir: Path, config: TrainConfig, fields: FieldSet) -> None:
+def claim_run_dir(
+    run_dir: Path, config: TrainConfig, fields: FieldSet, options: TrainOptions, world: int
+) -> None:
     """Notes in `run_dir` which run it holds.
 
     Raises:
-        TrainingError: it holds another one.
+        TrainingError: it holds another one, or its run.json is damaged.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     run = {
@@ -243,11 +248,26 @@ def claim_run_dir(run_dir: Path, config: TrainConfig, fields: FieldSet) -> None:
         "num_fields": len(fields.fields),
         "num_cells": fields.num_cells,
         "classes": [one.name for one in fields.classes],
+        "labels_sha256": fields.digest(),
+        "fold": options.fold,
+        "unused_folds": list(options.unused_folds),
+        "processes": world,
     }
     path = run_dir / "run.json"
-    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != run:
-        raise TrainingError(
-            f"{run_dir} holds a run with another configuration, seed or data: choose another "
-            "folder with -o, or delete that one"
-        )
-    path.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+    if path.exists():
+        if _read_run(path) != run:
+            raise TrainingError(
+                f"{run_dir} holds a run with another configuration, seed, fold, data or number of "
+                "processes: choose another folder with -o, or delete that one"
+            )
+        return
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+    os.replace(part, path)
+
+
+def _read_run(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise TrainingError(f"{path} is damaged ({error}): delete {path.parent}") from error

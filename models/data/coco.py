@@ -4,6 +4,7 @@ Pixels are read by `read_field_pixels`; what one entry may say is checked in `co
 cropping and augmentation are left to the other files here.
 """
 
+import hashlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,14 @@ class FieldSet:
         self._select(fold, inside=True)
         return self._select(fold, inside=False)
 
+    def digest(self) -> str:
+        """Hash of file names, boxes and labels: the same for the same things to learn."""
+        hasher = hashlib.sha256()
+        for field in self.fields:
+            hasher.update(field.path.name.encode())
+            hasher.update(field.bbox_xyxy.tobytes() + field.label.tobytes())
+        return hasher.hexdigest()
+
     def _select(self, fold: int, *, inside: bool) -> "FieldSet":
         chosen = tuple(field for field in self.fields if (field.fold == fold) == inside)
         if not chosen:
@@ -155,13 +164,33 @@ def check_images(fields: FieldSet) -> None:
                 raise DatasetError(_undecodable(field)) from error
 
 
+def require_mpp(fields: FieldSet) -> None:
+    """Refuses fields that state no µm/px: what is measured in µm cannot be measured on them.
+
+    Raises:
+        DatasetError: names one, and how many there are.
+    """
+    unknown = [field.path.name for field in fields.fields if field.mpp is None]
+    if unknown:
+        raise DatasetError(
+            f"{len(unknown)} images state no µm per px, {unknown[0]} for one, so nothing can be "
+            'measured on them: give every image of annotations.json its "mpp"'
+        )
+
+
 def read_field_pixels(field: Field) -> NDArray[np.uint8]:
     """Pixels of a field, (H, W, 3) uint8, RGB.
 
     Raises:
         DatasetError: the image cannot be decoded or has another size than stated.
     """
-    pixels = cv2.imread(str(field.path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    try:
+        pixels = cv2.imread(str(field.path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        raise DatasetError(
+            f"{field.path} is {field.width}x{field.height} px, more than can be read at once: "
+            "cut it into smaller fields"
+        ) from error
     if pixels is None:
         raise DatasetError(_undecodable(field))
     _check_size(field, pixels.shape[1], pixels.shape[0])

@@ -29,6 +29,11 @@ def describe_fields(fields: FieldSet, mpp: float | None = None) -> Iterator[str]
     shown = ", ".join(f"{name} {count}" for name, count in counts.items())
     yield f"{len(fields.fields)} fields, {fields.num_cells} cells: {shown}"
     yield from _describe_boxes(fields, mpp)
+    if num_unknown := sum(field.mpp is None for field in fields.fields):
+        yield (
+            f"warning: {num_unknown} fields state no µm/px and are learned as they are; slides "
+            "will be read at the detector's, so state them"
+        )
     for name, count in counts.items():
         if count < FEW_CELLS:
             yield f"warning: {count} cells of {name} are too few to learn or to measure it"

@@ -40,13 +40,17 @@ class CutOut:
 
 
 def cut_rare_cells(fields: Sequence[Sample], num_classes: int) -> list[CutOut]:
-    """Every cell of a class with fewer than `RARE_BELOW` cells that lies well inside its field."""
+    """Every cell of a class with fewer than `RARE_BELOW` cells that lies well inside its field.
+
+    Cells whose surroundings hold another labelled nucleus are left out: it would be pasted without
+    its label, and taught as background.
+    """
     labels = np.concatenate([field.label for field in fields] or [np.zeros(0, np.int16)])
     counts = np.bincount(labels, minlength=num_classes)
     found = []
     for field in fields:
-        for box, label in zip(field.bbox_xyxy, field.label, strict=True):
-            if counts[label] < RARE_BELOW and (cut := _cut(field, box, int(label))) is not None:
+        for index, label in enumerate(field.label):
+            if counts[label] < RARE_BELOW and (cut := _cut(field, index)) is not None:
                 found.append(cut)
     return found
 
@@ -71,19 +75,24 @@ def paste_cells(sample: Sample, cuts: Sequence[CutOut], rng: np.random.Generator
     return sample
 
 
-def _cut(field: Sample, box: NDArray[np.float32], label: int) -> CutOut | None:
+def _cut(field: Sample, index: int) -> CutOut | None:
+    box = field.bbox_xyxy[index]
     width, height = float(box[2] - box[0]), float(box[3] - box[1])
     half = round(max(width, height) * CUT_FACTOR / 2)
     x, y = round(float(box[0] + box[2]) / 2), round(float(box[1] + box[3]) / 2)
     rows, columns = field.pixels.shape[:2]
     if half < 4 or x < half or y < half or x + half > columns or y + half > rows:
         return None
+    centre = (field.bbox_xyxy[:, :2] + field.bbox_xyxy[:, 2:]) / 2
+    if (np.abs(centre - (x, y)) < half).all(axis=1).sum() > 1:
+        return None
     pixels = field.pixels[y - half : y + half, x - half : x + half].copy()
-    return CutOut(pixels, (width, height), label)
+    return CutOut(pixels, (width, height), int(field.label[index]))
 
 
 def _paste(sample: Sample, cut: CutOut, rng: np.random.Generator) -> Sample:
-    turned = np.rot90(cut.pixels, int(rng.integers(4)))
+    turns = int(rng.integers(4))
+    turned = np.rot90(cut.pixels, turns)
     if rng.random() < 0.5:
         turned = turned[:, ::-1]
     side = turned.shape[0]
@@ -104,7 +113,7 @@ def _paste(sample: Sample, cut: CutOut, rng: np.random.Generator) -> Sample:
         return sample
     low = places[int(np.argmin(differences))]
     pixels = _blend(sample.pixels, turned, low)
-    half = np.array(cut.size_px, np.float32) / 2
+    half = np.array(cut.size_px[:: -1 if turns % 2 else 1], np.float32) / 2
     centre = (low + side / 2).astype(np.float32)
     box = np.concatenate([centre - half, centre + half])[None]
     return Sample(

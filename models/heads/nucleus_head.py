@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from mmdet.models.dense_heads import FCOSHead
 from mmdet.registry import MODELS
+from mmdet.utils import reduce_mean
 from mmengine.model import bias_init_with_prob
 from torch import Tensor, nn
 from torch.nn import functional
@@ -72,7 +73,7 @@ class NucleusHead(FCOSHead):  # type: ignore[misc]
         on_cell = (label >= 0) & (label < self.num_classes)
         place = torch.cat([level.repeat(len(batch_img_metas), 1) for level in points])[on_cell]
         centred = self.centerness_target(wanted[on_cell]).float()
-        total = centred.sum().clamp(min=1.0)
+        total = reduce_mean(centred.sum()).clamp(min=1.0)
         quality = torch.zeros_like(objectness, dtype=torch.float32)
         quality[on_cell] = centred
         return {

@@ -15,8 +15,9 @@ classes and one more outcome, "others". How this differs from the paper:
 - There is no group for background: background proposals are "others" in every group, at weight 1,
   and need no rescaling by a foreground score.
 - The paper draws, at random, at most 8 samples of "others" for each sample of a group's own
-  classes. Here nothing is drawn: foreground proposals of other groups are all kept and weighted,
-  by default with the share which that draw would keep on average, from the classes' counts.
+  classes, background among them. Here nothing is drawn: foreground proposals of other groups are
+  all kept and weighted, by default with the share which that draw would keep on average, from the
+  classes' counts, and background keeps its full weight. This is the largest deviation.
 
 Shape letters: N proposals, C classes.
 """

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from models.losses.cross_entropy import sigmoid_cross_entropy
 from models.losses.dense_sigmoid import DenseSigmoidLoss, SharedArguments, lift, require
+from models.losses.processes import sum_over_processes
 
 
 def find_bins(logit: Tensor, target: Tensor, bins: int) -> Tensor:
@@ -86,8 +87,8 @@ class DenseGHMCLoss(DenseSigmoidLoss):
         index = find_bins(logit, target, self.bins)
         kept = index[counted]
         histogram = self.histogram
-        if kept.numel():
-            found = torch.bincount(kept, minlength=self.bins)
+        found = sum_over_processes(torch.bincount(kept, minlength=self.bins))
+        if found.any():
             histogram = self.momentum * histogram + (1 - self.momentum) * found
             if self.training:
                 self.histogram.copy_(histogram)

@@ -9,6 +9,8 @@ Shape letters: N proposals, C classes.
 import torch
 from torch import Tensor, nn
 
+from models.losses.processes import sum_over_processes
+
 
 class GradientTally(nn.Module):
     """Accumulated gradients of C binary classifiers, which stand in checkpoints.
@@ -44,5 +46,5 @@ class GradientTally(nn.Module):
             return
         kept = torch.where(counted, magnitude.detach(), torch.zeros_like(magnitude)).double()
         positive = target > 0
-        self.pos_grad += (kept * positive).sum(dim=0)
-        self.neg_grad += (kept * ~positive).sum(dim=0)
+        self.pos_grad += sum_over_processes((kept * positive).sum(dim=0))
+        self.neg_grad += sum_over_processes((kept * ~positive).sum(dim=0))

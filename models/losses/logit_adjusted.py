@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.losses.dense_sigmoid import Reduction, lift, require
+from models.losses.processes import sum_over_processes
 
 
 def logit_adjusted_loss(logit: Tensor, label: Tensor, share: Tensor, tau: float) -> Tensor:
@@ -85,10 +86,11 @@ class LogitAdjustedLoss(nn.Module):
             avg_factor: divisor of the mean, instead of N.
             reduction_override: instead of the module's own reduction.
         """
+        if self.training:
+            found = torch.bincount(target, minlength=self.num_classes).double()
+            self.seen += sum_over_processes(found)
         if not len(pred):
             return lift(pred).sum()
-        if self.training:
-            self.seen += torch.bincount(target, minlength=self.num_classes).double()
         term = logit_adjusted_loss(pred, target, self.seen / self.seen.sum(), self.tau)
         reduction = reduction_override or self.reduction
         reduced: Tensor = weight_reduce_loss(term, weight, reduction, avg_factor)

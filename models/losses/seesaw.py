@@ -31,6 +31,7 @@ from torch.nn import functional
 
 from models.losses.cross_entropy import sigmoid_cross_entropy
 from models.losses.dense_sigmoid import DenseSigmoidLoss, SharedArguments, lift, require
+from models.losses.processes import sum_over_processes
 
 
 def compute_seesaw_scale(
@@ -123,6 +124,6 @@ class DenseSeesawLoss(DenseSigmoidLoss):
     def compute_terms(self, logit: Tensor, target: Tensor, counted: Tensor) -> Tensor:
         """Counts the positive proposals if training, then see `seesaw_loss`."""
         if self.training:
-            self.num_seen += ((target > 0) & counted).sum(dim=0)
+            self.num_seen += sum_over_processes(((target > 0) & counted).sum(dim=0).double())
         scale = compute_seesaw_scale(logit, target, self.num_seen, self.p, self.q, self.min_score)
         return seesaw_loss(logit, target, scale, self.acts_on)

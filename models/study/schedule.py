@@ -34,26 +34,31 @@ class Where:
         data: folder with `images/` and COCO `annotations.json`.
         scratch_dir: checkpoints of runs that are not finished.
         results_dir: one JSON file a finished run.
+        adopt_dir: of studies whose results of the very same configurations are taken over.
     """
 
     data: Path
     scratch_dir: Path
     results_dir: Path
+    adopt_dir: Path | None = None
 
     def result_path(self, run: Run) -> Path:
         """The JSON file of a run."""
         return self.results_dir / f"{run.id}.json"
 
     def read_other_studies(self) -> dict[str, dict[str, Any]]:
-        """Results of studies in folders beside this one, by configuration digest."""
-        beside = self.results_dir.parent.parent.glob(f"*/{self.results_dir.name}/*.json")
+        """Results of studies in `adopt_dir`, by configuration digest.
+
+        Raises:
+            StudyError: one is damaged.
+        """
         found = {}
-        for path in sorted(beside):
-            content = path.read_text(encoding="utf-8")
-            # Not every JSON file in such a folder is a result.
-            if path.parent != self.results_dir and '"config_digest"' in content:
-                result = json.loads(content)
-                found[result["config_digest"]] = result
+        for path in sorted(self.adopt_dir.glob("*/runs/*.json")) if self.adopt_dir else []:
+            try:
+                result = json.loads(path.read_text(encoding="utf-8"))
+                found[str(result["config_digest"])] = result
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise StudyError(f"{path} is no result of a run ({error}): delete it") from error
         return found
 
 
@@ -95,7 +100,8 @@ def run_study(
         StudyError: a result is of another configuration, or damaged.
     """
     waiting = [run for run in runs if read_result(run, where.result_path(run)) is None]
-    waiting = _leave_adopted(waiting, where)
+    if where.adopt_dir is not None:
+        waiting = _leave_adopted(waiting, where, on_report)
     stop_at = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     context = multiprocessing.get_context("spawn")
     reports: Any = context.Queue()
@@ -122,13 +128,17 @@ def run_study(
     return failed
 
 
-def _leave_adopted(runs: list[Run], where: Where) -> list[Run]:
-    """Those that no study in a folder beside this one has done already."""
+def _leave_adopted(runs: list[Run], where: Where, on_report: OnReport) -> list[Run]:
+    """Those that no study of `adopt_dir` has done already."""
     finished = where.read_other_studies()
-    if not any(run.digest in finished for run in runs):
-        return runs
     fields = read_coco(where.data)
-    return [run for run in runs if not adopt_result(run, where.result_path(run), finished, fields)]
+    left = []
+    for run in runs:
+        if adopt_result(run, where.result_path(run), finished, fields):
+            on_report(RunReport(run.id, 1.0, done=True))
+        else:
+            left.append(run)
+    return left
 
 
 def _collect(reports: Any, active: dict[str, BaseProcess]) -> list[RunReport]:
@@ -140,12 +150,15 @@ def _collect(reports: Any, active: dict[str, BaseProcess]) -> list[RunReport]:
             found.append(reports.get_nowait())
     except queue.Empty:
         pass
+    gone = [run_id for run_id, process in active.items() if not process.is_alive()]
+    while gone and not reports.empty():
+        found.append(reports.get())
     ended = {report.run_id for report in found if report.done}
     for run_id, process in list(active.items()):
         if run_id in ended:
             process.join()
             del active[run_id]
-        elif not process.is_alive() and not found:
+        elif run_id in gone:
             found.append(RunReport(run_id, 0.0, True, f"its process ended: {process.exitcode}"))
             del active[run_id]
     return found

@@ -76,6 +76,7 @@ class StudySpec(_Section):
         overrides: changes for some cells, after those of their options.
         skip: cells that are left out: each entry names options, by axis.
         published: figures of a paper, to stand beside ours.
+        published_note: what they were measured with.
     """
 
     title: str
@@ -87,12 +88,13 @@ class StudySpec(_Section):
     overrides: tuple[Override, ...] = ()
     skip: tuple[dict[str, str], ...] = ()
     published: tuple[Published, ...] = ()
+    published_note: str = ""
 
     @model_validator(mode="after")
     def _names_are_known(self) -> "StudySpec":
         options = {axis.name: {one.name for one in axis.options} for axis in self.axes}
-        named = [one.when for one in (*self.overrides, *self.published)]
-        for choice in (*named, *self.skip):
+        when = [one.when for one in self.overrides] + [one.when for one in self.published]
+        for choice in (*when, *self.skip):
             for axis, name in choice.items():
                 if name not in options.get(axis, ()):
                     raise ValueError(f"{axis} = {name!r} is no option of this study")

@@ -5,7 +5,7 @@ Pure functions of the runs' results; `plots.py` draws them.
 
 import math
 from collections.abc import Sequence
-from itertools import product
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
@@ -102,7 +102,16 @@ def write_markdown(study: StudySpec, summary: dict[str, Any]) -> str:
         for test in summary["tests"]:
             shown = [_difference(test["figures"].get(key)) for key in columns]
             lines.append(_row([*test["options"].values(), str(test["num_pairs"]), *shown]))
-    lines += ["", "Percent; mean ± standard deviation over folds and seeds. p: sign-flip test."]
+    lines += [
+        "",
+        "Percent; mean ± standard deviation over folds and seeds. p: sign-flip test, which",
+    ]
+    lines += [
+        "takes runs as independent though seeds of one fold share its cells; not corrected for"
+    ]
+    lines += ["the number of comparisons."]
+    if study.published_note:
+        lines += ["", f"The paper's mAP: {study.published_note}"]
     return "\n".join([*lines, ""])
 
 
@@ -113,8 +122,12 @@ def _summarise_cell(axes: list[str], cell: tuple[str, ...], runs: list[Result]) 
         "options": dict(zip(axes, cell, strict=True)),
         "num_runs": len(runs),
         "train_s": round(float(np.mean([run["hardware"]["train_s"] for run in runs])), 1),
-        "figures": {key: _mean_sd(figures, key) for key in FIGURES if key in figures[0]},
-        "ap50": {name: _mean_sd(by_class, name) for name in by_class[0]},
+        "figures": {
+            key: _mean_sd(figures, key) for key in FIGURES if any(key in one for one in figures)
+        },
+        "ap50": {
+            name: _mean_sd(by_class, name) for name in dict.fromkeys(chain.from_iterable(by_class))
+        },
     }
 
 

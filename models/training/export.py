@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from models.bundle import write_bundle
-from models.classes import CellClass
+from models.classes import BETHESDA, CellClass
 from models.config import TrainConfig
 from models.evaluate import Evaluation
 from models.network import describe_for_classes
@@ -23,7 +23,9 @@ def describe_bundle(
 ) -> dict[str, Any]:
     """model.json of a network of this configuration, without its weights' digest."""
     score = config.slide_score.model_dump()
-    if len(score["class_weights"]) != len(classes):
+    # The configuration's values are for the Bethesda list, which phantoms and CRIC have.
+    is_other = [one.name for one in classes] != [one.name for one in BETHESDA]
+    if is_other or len(score["class_weights"]) != len(classes):
         worst = max((one.severity for one in classes), default=0) or 1
         score["class_weights"] = [DEFAULT_WEIGHT * one.severity / worst for one in classes]
         score["category_min_fractions"] = [max(score["category_min_fractions"])] * len(classes)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from models.losses.dense_targets import spread_targets
+from models.losses.dense_targets import spread_targets, spread_weights
 
 
 class GradientRatio:
@@ -61,7 +61,9 @@ class GradientRatio:
             return
         one_hot, valid = spread_targets(labels, logits.shape)
         probability, y = torch.sigmoid(logits.float()), one_hot.float()
-        counted = valid.float()
+        weight: Tensor | None = args[2] if len(args) > 2 else kwargs.get("weight")
+        spread = spread_weights(weight, logits.shape)
+        counted = (valid if spread is None else valid & (spread > 0)).float()
         positive = (counted * y * (1 - probability)).mean(dim=0)
         negative = (counted * (1 - y) * probability).mean(dim=0)
         self.positive += positive.double().cpu()

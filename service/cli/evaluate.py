@@ -40,7 +40,7 @@ def evaluate(
     from rich.progress import Progress
 
     from models.bundle import load_detector, read_info
-    from models.data.coco import read_coco
+    from models.data.coco import read_coco, require_mpp
     from models.evaluate import detect_fields
     from models.evaluate import evaluate as measure
     from service.cli.engine_option import check_engine
@@ -55,6 +55,7 @@ def evaluate(
             f"{info.name!r} knows {[one.name for one in info.classes]}: they must agree"
         )
     chosen = fields if fold is None else fields.only_fold(fold)
+    require_mpp(chosen)
     if slides:
         outputs = SlideOutputs(json_path, fit_slide_score, slides_dir)
         evaluate_slides(detector, chosen, check_engine(engine), fold, outputs)

@@ -51,6 +51,10 @@ def main() -> None:
     except CytolibraError as error:
         print(f"cytolibra: {error}", file=sys.stderr)
         sys.exit(1)
+    except OSError as error:
+        # A full disk, a folder that may not be written: whatever names no cause of its own.
+        print(f"cytolibra: {error}: make room, or choose another place", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

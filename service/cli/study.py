@@ -25,6 +25,10 @@ def study(
     only_summary: Annotated[
         bool, typer.Option("--only-summary", help="Train nothing: tables of what is finished.")
     ] = False,
+    adopt: Annotated[
+        Path | None,
+        typer.Option(help="Take over results of the same configurations from studies in here."),
+    ] = None,
     only: Annotated[str | None, typer.Option(help="Only runs whose id contains this text.")] = None,
 ) -> None:
     """Train and measure every cell of a study, or go on with an interrupted one.
@@ -37,7 +41,7 @@ def study(
     spec = read_study(find_study(name))
     runs = list_runs(spec)
     chosen = [run for run in runs if only is None or only in run.id]
-    where = Where(data, scratch or output / "scratch", output / "runs")
+    where = Where(data, scratch or output / "scratch", output / "runs", adopt)
     failed = 0 if only_summary else _run(chosen, where, jobs, device, max_minutes)
     _summarise(spec, runs, where, output)
     if failed:

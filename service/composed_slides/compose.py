@@ -111,7 +111,7 @@ def _draw_anchored(
     times = np.zeros(len(pieces.anchor), np.int64)
     grades = np.unique(pieces.anchor[pieces.anchor != CLEAN])
     for grade, share in zip(grades, rng.dirichlet(np.full(len(grades), 0.5)), strict=True):
-        of_grade = np.flatnonzero(pieces.anchor == grade)
+        of_grade = np.flatnonzero((pieces.anchor == grade) & (content > 0))
         chosen = of_grade[_of_few_fields(pieces.field_index[of_grade], ANCHORED_FIELDS, rng)]
         # A piece that holds more than is wanted in all would spoil a small slide.
         fitting = chosen[content[chosen] <= max(target, content[chosen].min())]

@@ -90,7 +90,7 @@ def judge_slide_score(
 
 
 def mean_figures(figures: Sequence[SlideFigures]) -> SlideFigures:
-    """Each figure's mean, as over the halves of a cross-fit."""
+    """Each figure's mean, as over the parts of a cross-fit."""
     columns = {name: [vars(one)[name] for one in figures] for name in vars(figures[0])}
     means: dict[str, Any] = {}
     for name, values in columns.items():

@@ -21,6 +21,9 @@ import shapely.geometry
 from service.errors import DatasetError
 from service.training_fields.types import Origin, Rgb
 
+#: Of GeoJSON, unpacked: a million objects take about 500 MB.
+MAX_BYTES = 1 << 30
+
 SHAPES = ("Polygon", "MultiPolygon", "Point", "MultiPoint")
 #: QuPath's objects that are neither cells nor regions.
 PASSED_OVER = frozenset({"root", "tile", "tmacore", "tma_core"})
@@ -90,7 +93,12 @@ def _read_json(path: Path) -> Any:
     try:
         data = path.read_bytes()
         if path.suffix.lower() == ".gz":
-            data = gzip.decompress(data)
+            with gzip.open(path) as packed:
+                data = packed.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise DatasetError(
+                f"{path} holds more than {MAX_BYTES >> 20} MiB: export fewer objects at a time"
+            )
         # As QuPath, which writes measurements that are NaN; utf-8-sig takes a byte order mark.
         return json.loads(data.decode("utf-8-sig"))
     except FileNotFoundError as error:

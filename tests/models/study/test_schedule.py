@@ -80,10 +80,13 @@ def test_what_a_study_beside_has_done_is_adopted_not_trained_again(
 ) -> None:
     first = Where(fields, tmp_path / "scratch", tmp_path / "one" / "runs")
     finish_run(make_run("a"), fields, tmp_path / "scratch", first.result_path(make_run("a")), "cpu")
-    second = Where(fields, tmp_path / "scratch", tmp_path / "two" / "runs")
+    second = Where(fields, tmp_path / "scratch", tmp_path / "two" / "runs", tmp_path)
     same = replace(make_run("a"), id="b--fold1--seed0", options={"change": "b"})
     assert run_study([same, make_run("c", lr=2e-3)], second, 1, "cpu", 0.0) == []
     adopted = read_results([same], second)[0]
     assert adopted["adopted_from"] == "a--fold1--seed0"
     assert adopted["options"] == {"change": "b"}
     assert len(list(second.results_dir.iterdir())) == 1
+    third = Where(fields, tmp_path / "scratch", tmp_path / "three" / "runs")
+    assert run_study([same], third, 1, "cpu", 0.0) == []
+    assert not third.results_dir.exists()
