@@ -91,6 +91,22 @@ def test_members_of_other_input_or_number_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "both").exists()
 
 
+def test_members_whose_heads_read_boxes_otherwise_are_refused(tmp_path: Path) -> None:
+    first = make_member(tmp_path / "m0", 0)
+    network = describe_network()
+    network["bbox_head"]["norm_on_bbox"] = False
+    other = make_member(tmp_path / "m1", 0, network=network)
+    with pytest.raises(BundleError, match=r"m1 has another network\.bbox_head"):
+        combine_bundles([str(first), str(other)], tmp_path / "both", "both")
+
+
+def test_a_damaged_member_is_named(tmp_path: Path) -> None:
+    first, other = make_member(tmp_path / "m0", 0), make_member(tmp_path / "m1", 1)
+    (other / "weights.safetensors").write_bytes(b"damaged")
+    with pytest.raises(BundleError, match=r"m1/weights\.safetensors"):
+        combine_bundles([str(first), str(other)], tmp_path / "both", "both")
+
+
 def test_heads_of_two_kinds_are_refused() -> None:
     members = [describe_network(), describe_other("ATSS")]
     with pytest.raises(BundleError, match="heads of one kind"):

@@ -1,5 +1,6 @@
 """Training: a folder of fields becomes a bundle that serves; interrupted runs go on as if not."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,51 @@ def test_a_folder_with_another_run_is_refused(fields: Path, tmp_path: Path) -> N
     run_training(make_config(epochs=1), fields, tmp_path / "run", options())
     with pytest.raises(TrainingError, match="holds a run with another configuration"):
         run_training(make_config(epochs=2), fields, tmp_path / "run", options())
+
+
+def test_a_folder_of_another_fold_or_of_other_labels_is_refused(tmp_path: Path) -> None:
+    data, run = write_fields(tmp_path / "data"), tmp_path / "run"
+    run_training(make_config(epochs=1), data, run, options(fold=0))
+    with pytest.raises(TrainingError, match="another configuration, seed, fold, data"):
+        run_training(make_config(epochs=1), data, run, options(fold=1))
+    content = json.loads((data / "annotations.json").read_text())
+    for cell in content["annotations"]:
+        cell["category_id"] = 3 - cell["category_id"]
+    (data / "annotations.json").write_text(json.dumps(content))
+    with pytest.raises(TrainingError, match="another configuration, seed, fold, data"):
+        run_training(make_config(epochs=1), data, run, options(fold=0))
+    (run / "run.json").write_text("")
+    with pytest.raises(TrainingError, match=r"run\.json is damaged"):
+        run_training(make_config(epochs=1), data, run, options(fold=0))
+
+
+def test_fields_without_mpp_are_refused_before_they_are_learned_from_if_they_are_to_be_measured_on(
+    tmp_path: Path,
+) -> None:
+    data = write_fields(tmp_path / "data")
+    content = json.loads((data / "annotations.json").read_text())
+    del content["images"][2]["mpp"]
+    (data / "annotations.json").write_text(json.dumps(content))
+    with pytest.raises(DatasetError, match=r"1 images state no µm per px, field2\.png"):
+        run_training(make_config(), data, tmp_path / "run", options(fold=0))
+    said: list[str] = []
+    run_training(make_config(epochs=1), data, tmp_path / "all", options(), say=said.append)
+    assert any("1 fields state no µm/px" in line for line in said)
+
+
+def test_frozen_random_weights_are_refused(fields: Path, tmp_path: Path) -> None:
+    config = make_config()
+    network = config.network | {"backbone": config.network["backbone"] | {"frozen_stages": 1}}
+    with pytest.raises(TrainingError, match=r"frozen_stages keeps random weights"):
+        run_training(config.model_copy(update={"network": network}), fields, tmp_path, options())
+
+
+def test_a_loss_made_for_other_classes_is_refused_by_name(fields: Path, tmp_path: Path) -> None:
+    config = make_config()
+    loss = {"type": "ClassBalancedLoss", "use_sigmoid": True, "class_counts": [5, 4, 3]}
+    network = config.network | {"bbox_head": config.network["bbox_head"] | {"loss_cls": loss}}
+    with pytest.raises(TrainingError, match="made for 3 classes, but the data have 2"):
+        run_training(config.model_copy(update={"network": network}), fields, tmp_path, options())
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_its_batch(fields: Path, tmp_path: Path) -> None:

@@ -70,4 +70,27 @@ def test_no_seam_shows_where_backgrounds_differ_a_little() -> None:
 def test_a_cut_out_larger_than_the_crop_is_left_out() -> None:
     huge = CutOut(np.zeros((300, 300, 3), np.uint8), (200.0, 200.0), 1)
     assert len(paste_cells(field(), [huge], np.random.default_rng(0)).label) == 2
-    assert paste_cells(field(), [], np.random.default_rng(0)) is not None
+    sample = field()
+    assert paste_cells(sample, [], np.random.default_rng(0)) is sample
+
+
+def test_a_cell_with_a_labelled_neighbour_is_not_cut_out() -> None:
+    alone = field(1)
+    near = alone.bbox_xyxy + np.array([12, 0, 12, 0], np.float32)
+    both = Sample(alone.pixels, np.vstack([alone.bbox_xyxy, near]), np.array([1, 0], np.int16))
+    assert len(cut_rare_cells([alone], 2)) == 1
+    assert cut_rare_cells([both], 2) == []
+
+
+def test_a_box_that_is_not_square_turns_with_its_pixels() -> None:
+    pixels = np.full((36, 36, 3), 180, np.uint8)
+    pixels[14:22, 8:28] = 60  # a bar, 20 px wide and 8 px high
+    bar = CutOut(pixels, (20.0, 8.0), 1)
+    shapes = set()
+    for seed in range(12):
+        pasted = paste_cells(field(0), [bar], np.random.default_rng(seed))
+        for x1, y1, x2, y2 in pasted.bbox_xyxy:
+            dark = pasted.pixels[int(y1) + 1 : int(y2) - 1, int(x1) + 1 : int(x2) - 1, 0] < 100
+            assert dark.mean() > 0.8, "the box is full of its bar"
+            shapes.add((x2 - x1) > (y2 - y1))
+    assert shapes == {True, False}

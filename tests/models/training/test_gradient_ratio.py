@@ -46,6 +46,14 @@ def test_calls_add_up_and_an_epoch_notes_the_ratio_since_the_beginning() -> None
     np.testing.assert_allclose(ratio.ratio_by_epoch, [[1 / 3] * 2] * 2)
 
 
+def test_places_of_weight_0_are_left_out() -> None:
+    loss, ratio = watched(2)
+    logits, labels = torch.zeros(4, 2), torch.tensor([0, 2, 2, 1])
+    loss(logits, labels, torch.tensor([1.0, 0.0, 1.0, 1.0]))
+    np.testing.assert_allclose(ratio.positive, [0.5 / 4] * 2)
+    np.testing.assert_allclose(ratio.negative, [2 * 0.5 / 4] * 2)
+
+
 def test_recording_changes_no_gradient() -> None:
     logits = torch.randn(6, 2, requires_grad=True)
     labels = torch.tensor([0, 1, 2, 2, -1, 0])
