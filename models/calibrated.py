@@ -13,12 +13,10 @@ from models.data.coco import FieldSet, require_mpp
 from models.detector import Detector
 from models.engines.choice import make_detector
 from models.errors import BundleError
-from models.evaluate import Evaluation, detect_fields, evaluate, merge_cells
+from models.evaluate import MIN_SCORE, Evaluation, detect_fields, evaluate, merge_cells
 from models.metrics import FieldResult
 from models.thresholds import choose_thresholds
 
-#: Detections below are of no use to AP or to what is fitted here.
-MIN_SCORE = 0.01
 #: Below, nearly every detection is nothing: the map is fitted to what may be reported.
 FIT_FROM_SCORE = 0.08
 

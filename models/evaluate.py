@@ -23,6 +23,8 @@ from models.metrics import (
     rates_of_classes,
 )
 
+#: Detections below are of no use to AP, and many. Second opinions are discounted far down.
+MIN_SCORE = 0.001
 #: Networks halve their input up to five times.
 SIDE_MULTIPLE_PX = 32
 #: AP by centre distance stands beside AP50: box size may carry no information.

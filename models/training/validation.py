@@ -9,13 +9,10 @@ from models.bundle import BundleModel
 from models.config import TrainConfig
 from models.data.coco import FieldSet
 from models.engines.choice import make_detector
-from models.evaluate import Evaluation, detect_fields, evaluate
+from models.evaluate import MIN_SCORE, Evaluation, detect_fields, evaluate
 from models.metrics import FieldResult
 from models.thresholds import choose_thresholds
 from models.training.export import describe_bundle
-
-#: Detections below are of no use to AP, and many.
-MIN_SCORE = 0.01
 
 
 def detect_held_out(

@@ -8,9 +8,6 @@ import typer
 if TYPE_CHECKING:
     from models.evaluate import Evaluation
 
-#: Detections below are of no use to AP, and many.
-MIN_SCORE = 0.01
-
 
 def evaluate(
     data: Annotated[Path, typer.Argument(help="Folder with images/ and annotations.json (COCO).")],
@@ -41,7 +38,7 @@ def evaluate(
 
     from models.bundle import load_detector, read_info
     from models.data.coco import read_coco, require_mpp
-    from models.evaluate import detect_fields
+    from models.evaluate import MIN_SCORE, detect_fields
     from models.evaluate import evaluate as measure
     from service.cli.engine_option import check_engine
     from service.cli.evaluate_slides import SlideOutputs, evaluate_slides
