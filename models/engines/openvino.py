@@ -37,6 +37,10 @@ class OpenVinoForward:
         if full_precision:
             self._options["INFERENCE_PRECISION_HINT"] = "f32"
         self._graph = RawOutputs(network, spec).eval()
+        # Deformable convolutions (RepPoints) keep the sizes that they were traced with.
+        self._has_fixed_sizes = any(
+            type(one).__name__ == "DeformConv2d" for one in network.modules()
+        )
         side = spec.tile_size_px
         self._model = self._convert((1, side, side, 3))
         self._shape: tuple[int, ...] | None = None
@@ -55,12 +59,9 @@ class OpenVinoForward:
         ]
 
     def _shaped(self, shape: tuple[int, ...]) -> Any:
-        try:
-            self._model.reshape(list(shape))
-        except RuntimeError:
-            # Deformable convolutions (RepPoints) fix the batch size that they were traced with.
+        if self._has_fixed_sizes:
             self._model = self._convert(shape)
-            self._model.reshape(list(shape))
+        self._model.reshape(list(shape))
         return self._model
 
     def _convert(self, shape: tuple[int, ...]) -> Any:

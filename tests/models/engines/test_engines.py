@@ -73,6 +73,21 @@ def test_every_kind_of_head_gives_the_same_cells_in_both_engines(name: str) -> N
     assert share_matched(expected, found) >= 0.99
 
 
+@pytest.mark.parametrize("name", ["ATSS", "RepPointsDetector"])
+def test_fields_of_another_size_than_a_tile_give_the_same_cells(name: str) -> None:
+    torch.manual_seed(3)
+    network = build_network(describe_other(name)).eval()
+    model = make_model(score_thresholds=(0.0, 0.0))
+    reference = make_detector(model, network, "torch", full_precision=True)
+    other = make_detector(model, network, "openvino", full_precision=True)
+    for height, width in ((160, 224), (96, 320)):
+        pixels = draw_field(height, width, height, 0.5, 8, {"NILM": 0.6, "HSIL": 0.4})[0]
+        field = TileBatch(pixels[None], np.zeros((1, 2)), 1.0)
+        expected, found = reference.detect(field), other.detect(field)
+        assert len(expected) > 10
+        assert share_matched(expected, found) >= 0.99
+
+
 def test_bfloat16_finds_about_the_same_cells(detectors: dict[str, Detector]) -> None:
     exact = detectors["torch"].detect(batch(3))
     network = detectors["torch"]._forward._graph.network  # type: ignore[attr-defined]
