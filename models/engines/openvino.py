@@ -33,14 +33,13 @@ class OpenVinoForward:
         self.name = "openvino"
         self._openvino = openvino
         self._core = openvino.Core()
+        # Deformable convolutions (RepPoints) keep the sizes that they were traced with, and compute
+        # places of a map in the precision of the rest: bfloat16 cannot tell 2449 from 2448.
+        self._has_places = any(type(one).__name__ == "DeformConv2d" for one in network.modules())
         self._options = {"PERFORMANCE_HINT": "LATENCY"}
-        if full_precision:
+        if full_precision or self._has_places:
             self._options["INFERENCE_PRECISION_HINT"] = "f32"
         self._graph = RawOutputs(network, spec).eval()
-        # Deformable convolutions (RepPoints) keep the sizes that they were traced with.
-        self._has_fixed_sizes = any(
-            type(one).__name__ == "DeformConv2d" for one in network.modules()
-        )
         side = spec.tile_size_px
         self._model = self._convert((1, side, side, 3))
         self._shape: tuple[int, ...] | None = None
@@ -59,7 +58,7 @@ class OpenVinoForward:
         ]
 
     def _shaped(self, shape: tuple[int, ...]) -> Any:
-        if self._has_fixed_sizes:
+        if self._has_places:
             self._model = self._convert(shape)
         self._model.reshape(list(shape))
         return self._model

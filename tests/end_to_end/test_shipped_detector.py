@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.bundle import ZOO_DIR, load_detector, read_info
+from models.bundle import ZOO_DIR, load_detector, read_info, read_model
 from models.phantom import draw_field
 from models.phantom.histology import draw_histology
 from service.pipeline import analyse_slide
@@ -24,9 +24,21 @@ def analysis(phantom: Phantom) -> Analysis:
 def test_nine_in_ten_cells_are_found_and_nine_in_ten_found_are_cells(
     phantom: Phantom, analysis: Analysis
 ) -> None:
-    cell, _ = match_cells(phantom.bbox_xyxy, analysis.detections.bbox_xyxy, MPP)
-    assert len(cell) >= 0.9 * len(phantom.label)
-    assert len(cell) >= 0.9 * len(analysis.detections)
+    for name in ("default", "fast"):
+        found = analysis if name == "default" else analyse_slide(phantom.path, load_detector(name))
+        cell, _ = match_cells(phantom.bbox_xyxy, found.detections.bbox_xyxy, MPP)
+        assert len(cell) >= 0.9 * len(phantom.label), name
+        assert len(cell) >= 0.9 * len(found.detections), name
+
+
+def test_the_fast_detector_reads_half_the_pixels_with_half_the_weights() -> None:
+    default, fast = (read_model(ZOO_DIR / name) for name in ("default", "fast"))
+    assert (default.input.mpp / fast.input.mpp) ** 2 < 0.5
+    sizes = [
+        (ZOO_DIR / name / "weights.safetensors").stat().st_size for name in ("default", "fast")
+    ]
+    assert sizes[1] < 0.55 * sizes[0]
+    assert max(sizes) <= 50_000_000
 
 
 def test_abnormal_cells_of_a_phantom_are_told_from_normal_ones(
@@ -76,8 +88,9 @@ def test_a_section_of_tissue_is_not_taken_for_abnormal_cells() -> None:
     assert abnormal.sum() <= 6
 
 
-def test_the_shipped_card_says_what_a_user_must_know() -> None:
-    card = (ZOO_DIR / "default" / "card.md").read_text()
+@pytest.mark.parametrize("name", ["default", "fast"])
+def test_a_shipped_card_says_what_a_user_must_know(name: str) -> None:
+    card = (ZOO_DIR / name / "card.md").read_text()
     for word in (
         "Research software",
         "10.1038/s41597-021-00933-8",

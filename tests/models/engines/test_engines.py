@@ -88,6 +88,19 @@ def test_fields_of_another_size_than_a_tile_give_the_same_cells(name: str) -> No
         assert share_matched(expected, found) >= 0.99
 
 
+def test_reppoints_is_exact_where_other_networks_run_in_bfloat16() -> None:
+    torch.manual_seed(3)
+    network = build_network(describe_other("RepPointsDetector")).eval()
+    model = make_model(score_thresholds=(0.0, 0.0))
+    # A map of 80 x 40 places: more than bfloat16 can number.
+    pixels = draw_field(5, 640, 320, 0.5, 20, {"NILM": 0.6, "HSIL": 0.4})[0]
+    field = TileBatch(pixels[None], np.zeros((1, 2)), 1.0)
+    expected = make_detector(model, network, "torch", full_precision=True).detect(field)
+    found = make_detector(model, network, "openvino").detect(field)
+    assert len(expected) > 10
+    assert share_matched(expected, found) >= 0.99
+
+
 def test_bfloat16_finds_about_the_same_cells(detectors: dict[str, Detector]) -> None:
     exact = detectors["torch"].detect(batch(3))
     network = detectors["torch"]._forward._graph.network  # type: ignore[attr-defined]
