@@ -22,7 +22,7 @@ FIGURES = {
     "frequent": "frequent",
     "common": "common",
     "rare": "rare",
-    "f1": "F1 n/a",
+    "f1": "F1 normal/abnormal",
 }
 #: All 2^n sign patterns are tried up to this many pairs.
 MAX_EXACT_PAIRS = 16
