@@ -118,8 +118,9 @@ def test_the_shipped_detector_finds_the_same_cells_however_it_is_run() -> None:
     found = load_detector("default", engine="openvino").detect(tiles)
     assert len(reference) > 30
     assert len(found) == pytest.approx(len(reference), rel=0.01, abs=2)
-    # Either may run in bfloat16, so one cell or two may be at a threshold.
-    assert share_matched(reference, found, score=0.02) >= 1 - 2 / len(reference)
+    # Either may run in bfloat16, so one cell or two may be at a threshold; the map to probabilities
+    # is twice as steep as the network's own scores.
+    assert share_matched(reference, found, score=0.06) >= 1 - 2 / len(reference)
 
 
 class NotTraceable(torch.nn.Module):
