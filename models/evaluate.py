@@ -137,13 +137,12 @@ def merge_cells(
     keep = result.score >= np.asarray(score_thresholds, np.float32)[result.label]
     chosen = np.flatnonzero(keep)
     chosen = chosen[np.argsort(-result.score[chosen], kind="stable")]
-    kept = chosen[_suppress(result.bbox_xyxy[chosen], merge_iou)]
-    return replace(
-        result,
-        bbox_xyxy=result.bbox_xyxy[kept],
-        label=result.label[kept],
-        score=result.score[kept],
-    )
+    return _take(result, chosen[_suppress(result.bbox_xyxy[chosen], merge_iou)])
+
+
+def keep_above(result: FieldResult, score: float) -> FieldResult:
+    """The field with only those detections whose score is at least `score`."""
+    return _take(result, np.flatnonzero(result.score >= np.float32(score)))
 
 
 def make_tile(pixels: NDArray[np.uint8]) -> TileBatch:
@@ -153,6 +152,15 @@ def make_tile(pixels: NDArray[np.uint8]) -> TileBatch:
     # The field's own bright background, so that its edge is no edge to the network.
     blank = int(np.percentile(pixels, 90))
     return TileBatch(np.pad(pixels, pad, constant_values=blank)[None], np.zeros((1, 2)), 1.0)
+
+
+def _take(result: FieldResult, index: NDArray[np.int64]) -> FieldResult:
+    return replace(
+        result,
+        bbox_xyxy=result.bbox_xyxy[index],
+        label=result.label[index],
+        score=result.score[index],
+    )
 
 
 def _suppress(bbox_xyxy: NDArray[np.float32], iou_threshold: float) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 
 from models.classes import CellClass
-from models.evaluate import merge_cells
+from models.evaluate import keep_above, merge_cells
 from models.metrics import FieldResult, confusion_matrix, rates_of_classes
 
 #: Differences of this size between sums of two F1 mean nothing on a few dozen fields.
@@ -33,6 +33,8 @@ def choose_thresholds(
     """
     abnormal = np.array([one.is_abnormal for one in classes])
     every = np.ones(len(classes), bool)
+    # What no candidate keeps would only be sorted out again for each of them.
+    results = [keep_above(result, min(CANDIDATES)) for result in results]
 
     def rate(pair: tuple[float, float]) -> float:
         thresholds = np.where(abnormal, pair[1], pair[0])
