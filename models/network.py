@@ -27,7 +27,7 @@ ALLOWED_TYPES = frozenset(
         "RTMDetHead RTMDetSepBNHead NucleusHead "
         "GradLibraLoss SigmoidCrossEntropyLoss DenseFocalLoss ClassBalancedLoss DenseSeesawLoss "
         "EqlV2Loss DenseBalancedGroupLoss DenseGHMCLoss EqualizedFocalLoss ClassLibraLoss "
-        "LogitAdjustedLoss "
+        "BalanceLibraLoss LogitAdjustedLoss "
         "FocalLoss CrossEntropyLoss QualityFocalLoss DistributionFocalLoss "
         "IoULoss GIoULoss DIoULoss CIoULoss L1Loss SmoothL1Loss "
         "PointAssigner MaxIoUAssigner ATSSAssigner UniformAssigner DynamicSoftLabelAssigner "

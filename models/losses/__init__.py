@@ -14,6 +14,7 @@ LOSS_MODULES = (
     "ghm",
     "equalized_focal",
     "class_libra",
+    "balance_libra",
     "logit_adjusted",
 )
 

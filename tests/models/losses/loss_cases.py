@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from models.losses.balance_libra import BalanceLibraLoss
 from models.losses.balanced_group_softmax import DenseBalancedGroupLoss
 from models.losses.class_balanced import ClassBalancedLoss
 from models.losses.class_libra import ClassLibraLoss
@@ -31,6 +32,7 @@ LOSSES: dict[str, type[DenseSigmoidLoss]] = {
         DenseGHMCLoss,
         EqualizedFocalLoss,
         ClassLibraLoss,
+        BalanceLibraLoss,
     )
 }
 COUNTS = [2000, 150, 12]
@@ -47,9 +49,17 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "DenseGHMCLoss": {"bins": 10},
     "EqualizedFocalLoss": {"num_classes": 3},
     "ClassLibraLoss": {"num_classes": 3},
+    "BalanceLibraLoss": {"num_classes": 3},
 }
 ALL = sorted(SETTINGS)
-STATEFUL = ["ClassLibraLoss", "DenseGHMCLoss", "DenseSeesawLoss", "EqlV2Loss", "EqualizedFocalLoss"]
+STATEFUL = [
+    "BalanceLibraLoss",
+    "ClassLibraLoss",
+    "DenseGHMCLoss",
+    "DenseSeesawLoss",
+    "EqlV2Loss",
+    "EqualizedFocalLoss",
+]
 
 
 def for_classes(name: str, order: list[int]) -> dict[str, Any]:
