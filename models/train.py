@@ -194,6 +194,7 @@ def note_facts(config: TrainConfig, fields: FieldSet, options: TrainOptions) -> 
     return {
         "fields": len(fields.fields),
         "cells": fields.num_cells,
+        "labels_sha256": fields.digest(),
         "fold_held_out": options.fold,
         "unused_folds": list(options.unused_folds),
         "seed": config.train.seed,

@@ -36,10 +36,11 @@ def evaluate(
     from rich.console import Console
     from rich.progress import Progress
 
-    from models.bundle import load_detector, read_info
+    from models.bundle import find_bundle, load_detector, read_info, read_model
     from models.data.coco import read_coco, require_mpp
     from models.evaluate import MIN_SCORE, detect_fields
     from models.evaluate import evaluate as measure
+    from models.known_fields import learned_from
     from service.cli.engine_option import check_engine
     from service.cli.evaluate_slides import SlideOutputs, evaluate_slides
     from service.errors import DatasetError
@@ -53,6 +54,12 @@ def evaluate(
         )
     chosen = fields if fold is None else fields.only_fold(fold)
     require_mpp(chosen)
+    if learned_from(read_model(find_bundle(detector)).training, fields, fold):
+        typer.echo(
+            f"warning: {info.name} learned from these fields: the figures flatter it. Judge it on "
+            "fields it never saw, or a network of the same recipe on a fold held out of it",
+            err=True,
+        )
     if slides:
         outputs = SlideOutputs(json_path, fit_slide_score, slides_dir)
         evaluate_slides(detector, chosen, check_engine(engine), fold, outputs)

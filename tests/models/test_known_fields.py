@@ -1,0 +1,53 @@
+"""A detector's own fields are recognised, whatever folds it was denied."""
+
+from pathlib import Path
+
+import pytest
+
+from models.data.coco import FieldSet, read_coco
+from models.known_fields import learned_from
+from tests.models.small_training import write_fields
+
+
+@pytest.fixture
+def fields(tmp_path: Path) -> FieldSet:
+    return read_coco(write_fields(tmp_path / "data", num_fields=6, num_folds=3))
+
+
+def facts(learned: FieldSet, held: int | None, unused: tuple[int, ...] = ()) -> dict[str, object]:
+    return {
+        "labels_sha256": learned.digest(),
+        "fold_held_out": held,
+        "unused_folds": list(unused),
+    }
+
+
+def test_a_held_out_fold_is_not_known_but_the_others_are(fields: FieldSet) -> None:
+    training = facts(fields.without_fold(1), 1)
+    assert not learned_from(training, fields, 1)
+    assert learned_from(training, fields, 0)
+    assert learned_from(training, fields, None)
+
+
+def test_an_unused_fold_is_not_known_either(fields: FieldSet) -> None:
+    training = facts(fields.without_fold(1).without_fold(2), 1, (2,))
+    assert [learned_from(training, fields, fold) for fold in (0, 1, 2)] == [True, False, False]
+
+
+def test_all_fields_are_known_to_a_network_that_was_denied_none(fields: FieldSet) -> None:
+    assert all(learned_from(facts(fields, None), fields, fold) for fold in (None, 0, 1, 2))
+
+
+def test_one_member_that_knows_the_fold_is_enough(fields: FieldSet) -> None:
+    members = [facts(fields.without_fold(0), 0), facts(fields.without_fold(1), 1)]
+    assert learned_from({"members": members}, fields, 0)
+    assert not learned_from({"members": members[:1]}, fields, 0)
+
+
+def test_other_data_and_bundles_that_say_nothing_are_not_known(fields: FieldSet) -> None:
+    assert not learned_from({}, fields, None)
+    assert not learned_from(facts(fields.without_fold(0), None), fields, None)
+
+
+def test_data_of_the_held_out_fold_alone_are_not_known(fields: FieldSet) -> None:
+    assert not learned_from(facts(fields.without_fold(1), 1), fields.only_fold(1), None)
