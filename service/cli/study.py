@@ -29,7 +29,10 @@ def study(
         Path | None,
         typer.Option(help="Take over results of the same configurations from studies in here."),
     ] = None,
-    only: Annotated[str | None, typer.Option(help="Only runs whose id contains this text.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Only runs whose id contains this text; repeatable, in this order."),
+    ] = None,
 ) -> None:
     """Train and measure every cell of a study, or go on with an interrupted one.
 
@@ -40,12 +43,29 @@ def study(
 
     spec = read_study(find_study(name))
     runs = list_runs(spec)
-    chosen = [run for run in runs if only is None or only in run.id]
+    chosen = _choose(runs, only) if only else runs
     where = Where(data, scratch or output / "scratch", output / "runs", adopt)
     failed = 0 if only_summary else _run(chosen, where, jobs, device, max_minutes)
     _summarise(spec, runs, where, output)
     if failed:
         raise typer.Exit(1)
+
+
+def _choose(runs: "list[Run]", texts: list[str]) -> "list[Run]":
+    """The runs whose id contains one of the texts, those of the first text first.
+
+    Raises:
+        typer.BadParameter: no run's id contains one of them.
+    """
+    chosen: dict[str, Run] = {}
+    for text in texts:
+        found = {run.id: run for run in runs if text in run.id}
+        if not found:
+            raise typer.BadParameter(
+                f"no run's id contains {text!r}; the first is {runs[0].id!r}", param_hint="--only"
+            )
+        chosen = chosen | {key: run for key, run in found.items() if key not in chosen}
+    return list(chosen.values())
 
 
 def _run(
