@@ -114,6 +114,7 @@ class Learned:
         fields: it learned from.
         held_out: it never saw; None where no fold was held out.
         gradients: recorded while it learned.
+        train_s: seconds of all its epochs, those before an interruption included.
         is_first: whether this process is to measure and write, of those that learned together.
     """
 
@@ -121,6 +122,7 @@ class Learned:
     fields: FieldSet
     held_out: FieldSet | None
     gradients: GradientRatio
+    train_s: float
     is_first: bool = True
 
 
@@ -157,7 +159,7 @@ def learn(
         tell = on_progress if ranks.is_first else ignore_progress
         state = run_epochs(epochs, run_dir, ranks.choose_gpu(device), tell, on_epoch)
     network = state.average.module.to("cpu").eval()
-    return Learned(network, fields, held_out, state.gradients, ranks.is_first)
+    return Learned(network, fields, held_out, state.gradients, state.train_s, ranks.is_first)
 
 
 def prepare_epochs(

@@ -5,7 +5,6 @@ import json
 import os
 import platform
 import shutil
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,10 +63,9 @@ def finish_run(
         validate_every_epochs=run.config.train.epochs + 1,
         unused_folds=run.unused_folds,
     )
-    start = time.monotonic()
     learned = learn(run.config, everything, run_dir, options, on_progress)
-    train_s = time.monotonic() - start
-    result = _describe(run, everything, learned) | {"hardware": _hardware(device, train_s)}
+    hardware = {"hardware": _hardware(device, learned.train_s)}
+    result = _describe(run, everything, learned) | hardware
     _write_result(result, result_path)
     shutil.rmtree(run_dir)
     return result

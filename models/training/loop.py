@@ -3,6 +3,7 @@
 Which fields are learned from, and what becomes of the network, is left to `models/train.py`.
 """
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ class TrainState:
     gradients: GradientRatio
     epoch: int = 0
     iteration: int = 0
+    train_s: float = 0.0
 
     def checkpoint(self) -> dict[str, Any]:
         """Everything needed to go on, as tensors and plain values."""
@@ -53,6 +55,7 @@ class TrainState:
             "gradients": self.gradients.checkpoint(),
             "epoch": self.epoch,
             "iteration": self.iteration,
+            "train_s": self.train_s,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -63,6 +66,7 @@ class TrainState:
         self.schedule.load_state_dict(state["schedule"])
         self.gradients.restore(state["gradients"])
         self.epoch, self.iteration = state["epoch"], state["iteration"]
+        self.train_s = state["train_s"]
 
 
 OnEpoch = Callable[[TrainState, SummaryWriter], None]
@@ -142,6 +146,7 @@ def run_epochs(
     log_dir = run_dir / ("tensorboard" if ranks.is_first else f"tensorboard-{ranks.rank}")
     with SummaryWriter(str(log_dir), purge_step=state.iteration) as writer:
         while state.epoch < config.train.epochs:
+            start = time.monotonic()
             state.network.train()
             for batch in epochs.batches(state.epoch):
                 losses = _learn(state, losses_of, batch, config, device, run_dir)
@@ -149,6 +154,7 @@ def run_epochs(
                 on_progress(_progress(state, config, losses))
             state.epoch += 1
             state.gradients.end_epoch()
+            state.train_s += time.monotonic() - start
             if ranks.is_first:
                 save_checkpoint(run_dir, state.checkpoint())
                 on_epoch(state, writer)

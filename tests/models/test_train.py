@@ -14,6 +14,7 @@ from models.detector import TileBatch
 from models.errors import DatasetError, TrainingError
 from models.phantom import draw_field
 from models.train import TrainOptions, choose_device, run_training
+from models.training.checkpoint import read_checkpoint
 from models.training.progress import TrainProgress
 from tests.models.small_training import make_config, write_fields
 
@@ -71,6 +72,12 @@ def test_the_same_seed_trains_the_same_weights_with_any_number_of_workers(
     assert not same(first, other)
 
 
+def seconds(run_dir: Path) -> float:
+    saved = read_checkpoint(run_dir)
+    assert saved is not None
+    return float(saved["train_s"])
+
+
 def test_an_interrupted_run_ends_as_one_that_was_not(fields: Path, tmp_path: Path) -> None:
     whole = run_training(make_config(), fields, tmp_path / "whole", options())
 
@@ -80,10 +87,12 @@ def test_an_interrupted_run_ends_as_one_that_was_not(fields: Path, tmp_path: Pat
 
     with pytest.raises(KeyboardInterrupt):
         run_training(make_config(), fields, tmp_path / "cut", options(), interrupt)
+    first_epoch_s = seconds(tmp_path / "cut")
     resumed: list[TrainProgress] = []
     cut = run_training(make_config(), fields, tmp_path / "cut", options(), resumed.append)
     assert resumed[0].epoch == 1
     assert same(whole, cut)
+    assert seconds(tmp_path / "cut") > first_epoch_s > 0
 
 
 def test_other_thresholds_export_the_same_run_anew(fields: Path, tmp_path: Path) -> None:
