@@ -275,7 +275,7 @@ def write_bundle(
     pictures: Mapping[str, bytes] | None = None,
     half: bool = False,
 ) -> BundleModel:
-    """Writes a bundle whole or not at all, replacing the one that is there.
+    """Writes a bundle whole or not at all, replacing the bundle that is there.
 
     Args:
         folder: of the bundle.
@@ -286,13 +286,18 @@ def write_bundle(
         half: store kernels in float16, which halves the file; they are float32 again when loaded.
 
     Raises:
-        BundleError: a value is wrong or the folder cannot be written.
+        BundleError: a value is wrong, the folder cannot be written, or it holds other things.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
     from torch import contiguous_format
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=folder.name + ".", dir=folder.parent))
+    check_replaceable(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=folder.name + ".", dir=folder.parent))
+    except OSError as error:
+        raise BundleError(f"bundle {folder} cannot be written: {error}") from error
     try:
         # Copies, for heads that share weights between levels have one tensor under many names,
         # which safetensors does not write.
@@ -313,11 +318,31 @@ def write_bundle(
         _put_in_place(part, folder)
     except ValidationError as error:
         raise BundleError(f"bundle {folder} would not be valid: {error}") from error
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise BundleError(f"bundle {folder} cannot be written: {error}") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return checked
+
+
+def check_replaceable(folder: Path) -> None:
+    """Refuses to replace what is no bundle: everything in it would be lost.
+
+    Raises:
+        BundleError: the path is a file, or a folder that holds more than a bundle's files.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise BundleError(f"{folder} is a file: name a folder for the bundle")
+    held = sorted(one.name for one in folder.iterdir())
+    known = {MODEL_FILE, WEIGHTS_FILE, CARD_FILE}
+    other = [name for name in held if name not in known and not name.endswith(".png")]
+    if other or (held and MODEL_FILE not in held):
+        raise BundleError(
+            f"{folder} is no bundle, it holds {', '.join((other or held)[:3])}: name another "
+            "folder, for a bundle replaces all that is there"
+        )
 
 
 def _halve(tensor: "Tensor", half: bool) -> "Tensor":

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from models.bundle import BundleModel, find_bundle, load_network, read_model, write_bundle
+from models.bundle import (
+    BundleModel,
+    check_replaceable,
+    find_bundle,
+    load_network,
+    read_model,
+    write_bundle,
+)
 from models.errors import BundleError
 
 
@@ -23,8 +30,10 @@ def combine_bundles(
 
     Raises:
         UnknownDetectorError: a source is none.
-        BundleError: the sources differ in classes, input or test_cfg, or cannot be read.
+        BundleError: the sources differ in classes, input or test_cfg, or cannot be read; or the
+            folder holds what is no bundle.
     """
+    check_replaceable(folder)
     folders = [find_bundle(source, extra_dir) for source in sources]
     models = [read_model(one) for one in folders]
     if len(models) < 2:

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.bundle import InputModel, SlideScoreCoefficients
 from models.errors import ConfigError
@@ -62,7 +62,7 @@ class PostprocessSection(_Section):
     on it. `rival_power` discounts a cell's second opinions; see `models/rivals.py`.
     """
 
-    score_thresholds: tuple[Fraction, ...]
+    score_thresholds: tuple[Fraction, ...] = Field(min_length=1)
     merge_iou: Fraction
     rival_power: float = Field(default=0.0, ge=0, le=100)
 
@@ -76,6 +76,18 @@ class TrainConfig(_Section):
     postprocess: PostprocessSection
     slide_score: SlideScoreCoefficients
     network: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _network_can_learn(self) -> "TrainConfig":
+        parts = {
+            "backbone": self.network.get("backbone"),
+            "bbox_head": (head := self.network.get("bbox_head")),
+            "bbox_head.loss_cls": head.get("loss_cls") if isinstance(head, dict) else None,
+        }
+        for name, part in parts.items():
+            if not isinstance(part, dict):
+                raise ValueError(f"network.{name} is missing or no table")
+        return self
 
     def with_training(self, **changes: int | None) -> "TrainConfig":
         """The same with other values in `[train]`; None leaves one as it is.

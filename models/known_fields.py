@@ -5,26 +5,41 @@ from typing import Any
 from models.data.coco import FieldSet
 
 
-def learned_from(training: dict[str, Any], fields: FieldSet, fold: int | None) -> bool:
+def learned_from(training: dict[str, Any], fields: FieldSet, fold: int | None) -> bool | None:
     """Whether a network of a bundle learned from any field of the fold.
 
-    Fields are recognised by the digest of file names, boxes and labels that training noted; another
-    selection or copy of the same images is not.
+    Fields are recognised by the digest that training noted (`FieldSet.digest`); another selection
+    or copy of the same images is not.
 
     Args:
-        training: of the bundle's model.json.
+        training: of the bundle's model.json, which may be a stranger's.
         fields: a whole data set.
         fold: to be judged on; None: all of them.
+
+    Returns:
+        None where a network of the bundle does not say what it learned from.
     """
-    for facts in training.get("members", [training]):
-        kept_away = {facts.get("fold_held_out"), *facts.get("unused_folds", ())} - {None}
-        learned = fields
+    members = training.get("members")
+    if isinstance(members, list) and members:
+        each = [
+            learned_from(one, fields, fold) if isinstance(one, dict) else None for one in members
+        ]
+        return True if True in each else None if None in each else False
+    digest, held = training.get("labels_sha256"), training.get("fold_held_out")
+    unused = training.get("unused_folds") or []
+    if not isinstance(digest, str) or not isinstance(unused, list):
+        return None
+    kept_away = [one for one in (held, *unused) if isinstance(one, int)]
+    if fold is not None and fold in kept_away:
+        return False
+    return digest == _digest_without(fields, kept_away)
+
+
+def _digest_without(fields: FieldSet, folds: list[int]) -> str | None:
+    """None where nothing is left, or a fold is not there: other data."""
+    for fold in folds:
         present = {one.fold for one in fields.fields}
-        for other in kept_away & present:
-            if present == {other}:
-                return False
-            learned = learned.without_fold(other)
-            present.discard(other)
-        if learned.digest() == facts.get("labels_sha256") and fold not in kept_away:
-            return True
-    return False
+        if fold not in present or present == {fold}:
+            return None
+        fields = fields.without_fold(fold)
+    return fields.digest()

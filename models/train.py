@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
+from models.bundle import NAME, check_replaceable
 from models.config import TrainConfig
 from models.data.coco import FieldSet, check_images, read_coco, require_mpp
 from models.data.describe import describe_fields
@@ -90,8 +91,15 @@ def run_training(
     Raises:
         DatasetError: the data are unreadable or have no such fold.
         TrainingError: see `models/training/loop.py`; or `run_dir` holds another run, or there is
-            no such device.
+            no such device; or the detector cannot be called that.
+        BundleError: `run_dir`/bundle holds what is no bundle.
     """
+    if not NAME.fullmatch(options.name):
+        raise TrainingError(
+            f"a detector cannot be called {options.name!r}: letters, digits, dots, dashes and "
+            "underscores make a name"
+        )
+    check_replaceable(run_dir / "bundle")
     learned = learn(config, read_coco(data), run_dir, options, on_progress, say)
     bundle = run_dir / "bundle"
     if not learned.is_first:

@@ -102,10 +102,10 @@ class FieldSet:
         return self._select(fold, inside=False)
 
     def digest(self) -> str:
-        """Hash of file names, boxes and labels: the same for the same things to learn."""
-        hasher = hashlib.sha256()
+        """Hash of classes, file names, µm/px, boxes and labels: what is learned, but for pixels."""
+        hasher = hashlib.sha256(repr([(one.name, one.severity) for one in self.classes]).encode())
         for field in self.fields:
-            hasher.update(field.path.name.encode())
+            hasher.update(f"{field.path.name} {field.mpp}".encode())
             hasher.update(field.bbox_xyxy.tobytes() + field.label.tobytes())
         return hasher.hexdigest()
 

@@ -49,12 +49,12 @@ def finish_run(
         The content of the JSON file.
 
     Raises:
-        StudyError: the file holds the result of another configuration.
+        StudyError: the file holds the result of another configuration, or on other data.
         DatasetError, TrainingError: see `models.train.learn`.
     """
-    if (finished := read_result(run, result_path)) is not None:
-        return finished
     everything = read_coco(data)
+    if (finished := read_result(run, result_path, everything)) is not None:
+        return finished
     options = TrainOptions(
         name=run.id,
         fold=run.fold,
@@ -79,16 +79,16 @@ def adopt_result(
     Args:
         run: without a result of its own.
         result_path: of its JSON file.
-        finished: results of other studies by configuration digest.
-        fields: of this study: the other one must have been measured on as many cells.
+        finished: results of other studies by configuration digest, each with its `adopted_from`.
+        fields: of this study: the other one must have learned from the same.
 
     Returns:
-        Whether there was one; its `adopted_from` then names the other run.
+        Whether there was one; its `adopted_from` then names the study and run that trained.
     """
     other = finished.get(run.digest)
-    if other is None or other["figures"]["num_cells"] != fields.only_fold(run.fold).num_cells:
+    if other is None or other["labels_sha256"] != fields.digest():
         return False
-    own = {"run": run.id, "options": run.options, "adopted_from": other["run"]}
+    own = {"run": run.id, "options": run.options}
     _write_result(other | own, result_path)
     return True
 
@@ -100,23 +100,34 @@ def _write_result(result: dict[str, Any], path: Path) -> None:
     os.replace(part, path)
 
 
-def read_result(run: Run, path: Path) -> dict[str, Any] | None:
+def read_result(run: Run, path: Path, fields: FieldSet | None = None) -> dict[str, Any] | None:
     """The result of this very run, or None where it is not finished.
 
+    Args:
+        run: of a study.
+        path: of its JSON file.
+        fields: of the study; by default those that the file was made from are taken as they are.
+
     Raises:
-        StudyError: the file is damaged, or holds the result of another configuration.
+        StudyError: the file is damaged, or holds the result of another configuration, or of other
+            fields.
     """
     if not path.exists():
         return None
     try:
         result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        digest = result["config_digest"]
+        digest, labels = result["config_digest"], result["labels_sha256"]
     except (OSError, ValueError, KeyError) as error:
         raise StudyError(f"{path} is no result of a run ({error}): delete it") from error
     if digest != run.digest:
         raise StudyError(
             f"{path} is the result of another configuration of {run.id!r}: the study has changed "
             "since; delete the file to run it anew, or write the results to another folder"
+        )
+    if fields is not None and labels != fields.digest():
+        raise StudyError(
+            f"{path} is a result on other fields or labels: write the results of these to another "
+            "folder"
         )
     return result
 
@@ -145,6 +156,7 @@ def _describe(run: Run, everything: FieldSet, learned: Learned) -> dict[str, Any
         "unused_folds": list(run.unused_folds),
         "config": run.config_name,
         "config_digest": run.digest,
+        "labels_sha256": everything.digest(),
         "epochs": run.config.train.epochs,
         "frequency_groups": frequency_groups(everything),
         "figures": figures.to_json() | {"score_thresholds": list(thresholds)},

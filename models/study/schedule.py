@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from models.data.coco import read_coco
+from models.data.coco import FieldSet, read_coco
 from models.errors import CytolibraError, StudyError
 from models.study.run import adopt_result, finish_run, read_result
 from models.study.spec import Run
@@ -56,7 +56,8 @@ class Where:
         for path in sorted(self.adopt_dir.glob("*/runs/*.json")) if self.adopt_dir else []:
             try:
                 result = json.loads(path.read_text(encoding="utf-8"))
-                found[str(result["config_digest"])] = result
+                origin = result.get("adopted_from", f"{path.parent.parent.name}/{result['run']}")
+                found[str(result["config_digest"])] = result | {"adopted_from": origin}
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise StudyError(f"{path} is no result of a run ({error}): delete it") from error
         return found
@@ -97,11 +98,12 @@ def run_study(
         The last report of every run that failed; the others went on.
 
     Raises:
-        StudyError: a result is of another configuration, or damaged.
+        StudyError: a result is of another configuration or of other fields, or damaged.
     """
-    waiting = [run for run in runs if read_result(run, where.result_path(run)) is None]
+    fields = read_coco(where.data)
+    waiting = [run for run in runs if read_result(run, where.result_path(run), fields) is None]
     if where.adopt_dir is not None:
-        waiting = _leave_adopted(waiting, where, on_report)
+        waiting = _leave_adopted(waiting, where, fields, on_report)
     stop_at = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     context = multiprocessing.get_context("spawn")
     reports: Any = context.Queue()
@@ -128,10 +130,11 @@ def run_study(
     return failed
 
 
-def _leave_adopted(runs: list[Run], where: Where, on_report: OnReport) -> list[Run]:
+def _leave_adopted(
+    runs: list[Run], where: Where, fields: FieldSet, on_report: OnReport
+) -> list[Run]:
     """Those that no study of `adopt_dir` has done already."""
     finished = where.read_other_studies()
-    fields = read_coco(where.data)
     left = []
     for run in runs:
         if adopt_result(run, where.result_path(run), finished, fields):

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -20,6 +21,9 @@ from models.config import TrainConfig, find_config, read_config
 from models.errors import ConfigError
 
 STUDIES_DIR = Path(__file__).parent.parent / "studies"
+
+#: As many pairs as the tables' exact test can take.
+MAX_REPEATS = 16
 
 
 class _Section(BaseModel):
@@ -82,7 +86,7 @@ class StudySpec(_Section):
     title: str
     config: str | None = None
     baseline: str | None = None
-    repeats: tuple[Repeat, ...] = Field(min_length=1)
+    repeats: tuple[Repeat, ...] = Field(min_length=1, max_length=MAX_REPEATS)
     set: dict[str, Any] = {}
     axes: tuple[Axis, ...] = Field(min_length=1)
     overrides: tuple[Override, ...] = ()
@@ -175,9 +179,17 @@ def list_runs(study: StudySpec) -> list[Run]:
     So that an interrupted study has every cell measured equally often.
 
     Raises:
-        ConfigError: a configuration is missing, or a change does not fit it.
+        ConfigError: a configuration is missing, a change does not fit it, or two runs would write
+            one file.
     """
-    return [_make_run(study, cell, repeat) for repeat in study.repeats for cell in _cells(study)]
+    runs = [_make_run(study, cell, repeat) for repeat in study.repeats for cell in _cells(study)]
+    for run_id, times in Counter(run.id for run in runs).items():
+        if times > 1:
+            raise ConfigError(
+                f"{times} runs of {study.title!r} would be called {run_id}: give options names "
+                "that differ in Latin letters or digits, and each fold and seed once"
+            )
+    return runs
 
 
 def change_config(config: TrainConfig, changes: dict[str, Any]) -> TrainConfig:

@@ -4,13 +4,13 @@ Pure functions of the runs' results; `plots.py` draws them.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, product
 from typing import Any
 
 import numpy as np
 
-from models.study.spec import StudySpec
+from models.study.spec import MAX_REPEATS, StudySpec
 
 Result = dict[str, Any]
 
@@ -24,8 +24,6 @@ FIGURES = {
     "rare": "rare",
     "f1": "F1 normal/abnormal",
 }
-#: All 2^n sign patterns are tried up to this many pairs.
-MAX_EXACT_PAIRS = 16
 
 
 def summarise_study(study: StudySpec, results: Sequence[Result]) -> dict[str, Any]:
@@ -40,11 +38,12 @@ def summarise_study(study: StudySpec, results: Sequence[Result]) -> dict[str, An
     by_cell: dict[tuple[str, ...], list[Result]] = {}
     for result in results:
         by_cell.setdefault(tuple(result["options"][axis] for axis in axes), []).append(result)
+    by_cell = {cell: by_cell[cell] for cell in _in_order(study, by_cell)}
     return {
         "title": study.title,
         "axes": axes,
         "runs_planned_per_cell": len(study.repeats),
-        "cells": [_summarise_cell(axes, cell, runs) for cell, runs in by_cell.items()],
+        "cells": [_summarise_cell(axes, cell, by_cell[cell]) for cell in _in_order(study, by_cell)],
         "tests": _test_cells(study, by_cell),
     }
 
@@ -72,8 +71,8 @@ def sign_flip_test(differences: Sequence[float]) -> float:
 
     Source: Fisher's randomisation test; Good, *Permutation tests*, 2nd ed. 2000, chapter 3.
     """
-    if len(differences) > MAX_EXACT_PAIRS:
-        raise ValueError(f"{len(differences)} pairs are more than {MAX_EXACT_PAIRS}")
+    if len(differences) > MAX_REPEATS:
+        raise ValueError(f"{len(differences)} pairs are more than {MAX_REPEATS}")
     values = np.asarray(differences, np.float64)
     signs = np.array(list(product((1.0, -1.0), repeat=len(values))))
     sums = np.abs(signs @ values)
@@ -109,10 +108,28 @@ def write_markdown(study: StudySpec, summary: dict[str, Any]) -> str:
     lines += [
         "takes runs as independent though seeds of one fold share its cells; not corrected for"
     ]
-    lines += ["the number of comparisons."]
+    lines += [
+        "the number of comparisons. F1 is at thresholds chosen on the fold it is measured on."
+    ]
+    if len({cell["num_runs"] for cell in summary["cells"]}) > 1:
+        lines += [
+            "",
+            "Cells differ in how many runs are finished: their means are over other folds,",
+        ]
+        lines += ["and folds differ more than losses do. Compare paired differences."]
     if study.published_note:
         lines += ["", f"The paper's mAP: {study.published_note}"]
     return "\n".join([*lines, ""])
+
+
+def _in_order(study: StudySpec, cells: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Cells as the study lists their options, not as their runs were finished."""
+    order = [[option.name for option in axis.options] for axis in study.axes]
+
+    def place(cell: tuple[str, ...]) -> list[int]:
+        return [names.index(name) for names, name in zip(order, cell, strict=True)]
+
+    return sorted(cells, key=place)
 
 
 def _summarise_cell(axes: list[str], cell: tuple[str, ...], runs: list[Result]) -> dict[str, Any]:

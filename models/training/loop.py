@@ -66,7 +66,7 @@ class TrainState:
         self.schedule.load_state_dict(state["schedule"])
         self.gradients.restore(state["gradients"])
         self.epoch, self.iteration = state["epoch"], state["iteration"]
-        self.train_s = state["train_s"]
+        self.train_s = state.get("train_s", 0.0)
 
 
 OnEpoch = Callable[[TrainState, SummaryWriter], None]
@@ -133,7 +133,8 @@ def run_epochs(
         The state at the end; what is measured and shipped is its average.
 
     Raises:
-        TrainingError: the loss is not finite (its batch is saved and named), or the disk is full.
+        TrainingError: the loss or its gradient is not finite (the batch is saved and named), or the
+            disk is full.
     """
     config = epochs.config
     ranks = epochs.ranks
@@ -183,7 +184,9 @@ def _learn(
         raise _refuse_batch(run_dir, batch, state, losses)
     state.optimiser.zero_grad(set_to_none=True)
     total.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(state.network.parameters(), config.train.grad_clip_norm)
+    norm = nn.utils.clip_grad_norm_(state.network.parameters(), config.train.grad_clip_norm)
+    if not torch.isfinite(norm):
+        raise _refuse_batch(run_dir, batch, state, losses, "its gradient")
     state.optimiser.step()
     state.schedule.step()
     state.average.update_parameters(state.network)
@@ -220,7 +223,11 @@ def _log(writer: SummaryWriter, state: TrainState, losses: dict[str, Tensor]) ->
 
 
 def _refuse_batch(
-    run_dir: Path, batch: Batch, state: TrainState, losses: dict[str, Tensor]
+    run_dir: Path,
+    batch: Batch,
+    state: TrainState,
+    losses: dict[str, Tensor],
+    what: str = "the loss",
 ) -> TrainingError:
     pixels, boxes, labels = batch
     path = run_dir / "batch_of_nan.npz"
@@ -229,6 +236,7 @@ def _refuse_batch(
     np.savez_compressed(path, pixels=pixels.numpy(), **cells)  # type: ignore[arg-type]
     parts = ", ".join(f"{name} {float(value.detach()):.4g}" for name, value in losses.items())
     return TrainingError(
-        f"the loss is not finite at iteration {state.iteration} ({parts}); its batch is in {path}: "
-        "lower train.lr or look at that batch, then start again from the last checkpoint"
+        f"{what} is not finite at iteration {state.iteration} ({parts}); the batch is in {path}: "
+        "look at it; or lower train.lr and train into another folder, as this run goes on with the "
+        "configuration it began with"
     )

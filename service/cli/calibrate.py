@@ -26,10 +26,17 @@ def calibrate(
     ] = False,
 ) -> None:
     """Fit probabilities, choose thresholds, fit the slide score; write a new bundle with them."""
-    from models.bundle import find_bundle, load_network, read_model, write_bundle
+    from models.bundle import (
+        check_replaceable,
+        find_bundle,
+        load_network,
+        read_model,
+        write_bundle,
+    )
     from models.calibrated import calibrate_scores
     from models.data.coco import read_coco
 
+    check_replaceable(output)
     folder = find_bundle(bundle)
     shipped = find_bundle(apply_to) if apply_to else folder
     source = read_model(shipped)

@@ -8,6 +8,12 @@ import typer
 if TYPE_CHECKING:
     from models.evaluate import Evaluation
 
+KNOWN = (
+    "learned from these fields: the figures flatter it. Judge it on fields it never saw, or a "
+    "network of the same recipe on a fold held out of it"
+)
+UNKNOWN = "does not say what it learned from: if these fields are among it, the figures flatter it"
+
 
 def evaluate(
     data: Annotated[Path, typer.Argument(help="Folder with images/ and annotations.json (COCO).")],
@@ -54,12 +60,9 @@ def evaluate(
         )
     chosen = fields if fold is None else fields.only_fold(fold)
     require_mpp(chosen)
-    if learned_from(read_model(find_bundle(detector)).training, fields, fold):
-        typer.echo(
-            f"warning: {info.name} learned from these fields: the figures flatter it. Judge it on "
-            "fields it never saw, or a network of the same recipe on a fold held out of it",
-            err=True,
-        )
+    known = learned_from(read_model(find_bundle(detector)).training, fields, fold)
+    if known is not False:
+        typer.echo(f"warning: {info.name} {KNOWN if known else UNKNOWN}", err=True)
     if slides:
         outputs = SlideOutputs(json_path, fit_slide_score, slides_dir)
         evaluate_slides(detector, chosen, check_engine(engine), fold, outputs)

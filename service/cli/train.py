@@ -22,9 +22,9 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Instead of the configuration's.")] = None,
     name: Annotated[str, typer.Option(help="The detector's name.")] = "trained",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: Annotated[int, typer.Option(help="Threads that prepare crops.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that prepare crops.")] = 1,
     validate_every: Annotated[
-        int, typer.Option(help="Epochs between measurements on the held-out fold.")
+        int, typer.Option(min=1, help="Epochs between measurements on the held-out fold.")
     ] = 10,
 ) -> None:
     """Train a detector, or go on with an interrupted run of the same folder."""

@@ -137,6 +137,7 @@ def _read_slide(
                 except SlideUnreadableError:
                     yield field, fold, None
                 else:
+                    blank_strangers(pixels, field, what.slides[index])
                     yield field, fold, pixels
 
 
@@ -149,11 +150,26 @@ def read_field(slide: Slide, field: PlannedField) -> Pixels:
     downsamples = slide.info.level_downsamples
     level = best_level(downsamples, field.width / field.size_px[0])
     size = (max(1, round(side / downsamples[level])) for side in (field.width, field.height))
-    pixels = resize_pixels(slide.read_region(field.x, field.y, level, *size), field.size_px)
+    pixels = resize_pixels(slide.read_region(field.x, field.y, level, *size), field.size_px).copy()
     if field.region is not None:
-        pixels = pixels.copy()
         pixels[~_draw_region(field)] = slide.info.background_rgb
     return pixels
+
+
+def blank_strangers(pixels: Pixels, field: PlannedField, slide: LabelledSlide) -> None:
+    """Blanks, in place, what shows of cells that belong to the field beside this one.
+
+    A cell on a seam is labelled in one field. What shows of it in the other would be taught as
+    background.
+    """
+    bbox = field.bbox_xyxy_field(slide.annotations.bbox_xyxy)
+    shown = (bbox[:, 2:] > bbox[:, :2]).all(axis=1)
+    shown[field.cells] = False
+    blank = np.zeros(pixels.shape[:2], np.bool_)
+    for corners, value in ((bbox[shown], True), (bbox[field.cells], False)):
+        for x1, y1, x2, y2 in np.rint(corners).astype(np.int64):
+            blank[y1:y2, x1:x2] = value
+    pixels[blank] = slide.info.background_rgb
 
 
 def _draw_region(field: PlannedField) -> NDArray[np.bool_]:

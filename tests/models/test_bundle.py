@@ -175,7 +175,7 @@ def test_weights_shared_between_levels_are_written_under_each_name(tmp_path: Pat
 
 def test_a_bundle_replaces_the_one_that_is_there(bundle: Path) -> None:
     before = read_info(str(bundle)).digest
-    (bundle / "left over").touch()
+    (bundle / "reliability.png").touch()
     write_bundle(bundle, describe_model(merge_iou=0.7), {"a": torch.zeros(1)}, "new")
     assert read_info(str(bundle)).digest != before
     assert sorted(path.name for path in bundle.iterdir()) == [
@@ -184,6 +184,26 @@ def test_a_bundle_replaces_the_one_that_is_there(bundle: Path) -> None:
         "weights.safetensors",
     ]
     assert [path.name for path in bundle.parent.iterdir()] == ["small"]
+
+
+@pytest.mark.parametrize("held", ["checkpoint.pt", "model.json", "notes"])
+def test_a_folder_with_other_things_is_not_replaced(held: str, tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    (folder / "notes").mkdir(parents=True)
+    (folder / held).mkdir(exist_ok=True)
+    with pytest.raises(BundleError, match="is no bundle, it holds"):
+        write_bundle(folder, describe_model(), {"a": torch.zeros(1)}, "")
+    assert (folder / "notes").is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+def test_an_empty_folder_takes_a_bundle_and_a_file_does_not(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    write_bundle(tmp_path / "empty", describe_model(), {"a": torch.zeros(1)}, "")
+    assert (tmp_path / "empty" / "model.json").is_file()
+    (tmp_path / "file").touch()
+    with pytest.raises(BundleError, match="is a file"):
+        write_bundle(tmp_path / "file", describe_model(), {"a": torch.zeros(1)}, "")
 
 
 def test_the_old_bundle_stays_where_the_new_one_cannot_be_written(bundle: Path) -> None:

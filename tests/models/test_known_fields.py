@@ -1,5 +1,6 @@
 """A detector's own fields are recognised, whatever folds it was denied."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,12 +42,37 @@ def test_all_fields_are_known_to_a_network_that_was_denied_none(fields: FieldSet
 def test_one_member_that_knows_the_fold_is_enough(fields: FieldSet) -> None:
     members = [facts(fields.without_fold(0), 0), facts(fields.without_fold(1), 1)]
     assert learned_from({"members": members}, fields, 0)
-    assert not learned_from({"members": members[:1]}, fields, 0)
+    assert learned_from({"members": members[:1]}, fields, 0) is False
+    assert learned_from({"members": [{"members": members}]}, fields, 0)
 
 
-def test_other_data_and_bundles_that_say_nothing_are_not_known(fields: FieldSet) -> None:
-    assert not learned_from({}, fields, None)
-    assert not learned_from(facts(fields.without_fold(0), None), fields, None)
+def test_other_data_are_not_known(fields: FieldSet) -> None:
+    assert learned_from(facts(fields.without_fold(0), None), fields, None) is False
+    assert learned_from(facts(fields, 7), fields, None) is False
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {},
+        {"members": 5},
+        {"members": ["x"]},
+        {"members": [{}]},
+        {"labels_sha256": 3},
+        {"labels_sha256": "0", "unused_folds": 3},
+    ],
+)
+def test_of_a_bundle_that_does_not_say_nothing_is_known(
+    training: dict[str, object], fields: FieldSet
+) -> None:
+    assert learned_from(training, fields, None) is None
+
+
+def test_the_digest_tells_labels_and_scale_apart(fields: FieldSet) -> None:
+    first = fields.fields[0]
+    for change in ({"mpp": 0.4}, {"label": 1 - first.label}):
+        changed = replace(fields, fields=(replace(first, **change), *fields.fields[1:]))
+        assert changed.digest() != fields.digest()
 
 
 def test_data_of_the_held_out_fold_alone_are_not_known(fields: FieldSet) -> None:

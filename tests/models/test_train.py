@@ -6,12 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from pydantic import ValidationError
 from safetensors.numpy import load_file
+from torch import Tensor
 
 from models.bundle import load_detector, read_info, read_model
 from models.config import TrainConfig
 from models.detector import TileBatch
 from models.errors import DatasetError, TrainingError
+from models.losses.grad_libra import GradLibraLoss
 from models.phantom import draw_field
 from models.train import TrainOptions, choose_device, run_training
 from models.training.checkpoint import read_checkpoint
@@ -78,18 +82,30 @@ def seconds(run_dir: Path) -> float:
     return float(saved["train_s"])
 
 
-def test_an_interrupted_run_ends_as_one_that_was_not(fields: Path, tmp_path: Path) -> None:
-    whole = run_training(make_config(), fields, tmp_path / "whole", options())
+@pytest.mark.parametrize(
+    "loss",
+    [
+        {"type": "GradLibraLoss", "use_sigmoid": True},
+        {"type": "BalanceLibraLoss", "use_sigmoid": True, "num_classes": 2},
+    ],
+    ids=lambda loss: loss["type"],
+)
+def test_an_interrupted_run_ends_as_one_that_was_not(
+    loss: dict[str, Any], fields: Path, tmp_path: Path
+) -> None:
+    config = make_config()
+    config.network["bbox_head"]["loss_cls"] = loss
+    whole = run_training(config, fields, tmp_path / "whole", options())
 
     def interrupt(progress: TrainProgress) -> None:
         if progress.epoch == 1:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_training(make_config(), fields, tmp_path / "cut", options(), interrupt)
+        run_training(config, fields, tmp_path / "cut", options(), interrupt)
     first_epoch_s = seconds(tmp_path / "cut")
     resumed: list[TrainProgress] = []
-    cut = run_training(make_config(), fields, tmp_path / "cut", options(), resumed.append)
+    cut = run_training(config, fields, tmp_path / "cut", options(), resumed.append)
     assert resumed[0].epoch == 1
     assert same(whole, cut)
     assert seconds(tmp_path / "cut") > first_epoch_s > 0
@@ -200,5 +216,32 @@ def test_a_device_that_is_not_there_is_named(device: str) -> None:
         choose_device(device)
 
 
-def test_the_configuration_is_complete() -> None:
-    assert isinstance(make_config(), TrainConfig)
+@pytest.mark.parametrize("part", ["backbone", "bbox_head"])
+def test_a_configuration_without_a_part_that_learns_is_refused(part: str) -> None:
+    content = make_config().model_dump()
+    del content["network"][part]
+    with pytest.raises(ValidationError, match=rf"network\.{part} is missing"):
+        TrainConfig.model_validate(content)
+
+
+def test_a_name_that_no_detector_can_have_is_refused_before_training(
+    fields: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match="cannot be called 'my detector'"):
+        run_training(make_config(), fields, tmp_path / "run", options(name="my detector"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_spoilt(
+    fields: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = GradLibraLoss.compute_terms
+
+    def spoil(loss: GradLibraLoss, logit: Tensor, target: Tensor, counted: Tensor) -> Tensor:
+        # Adds 0, whose slope at 0 is endless.
+        return whole(loss, logit, target, counted) + torch.sqrt(logit * 0)
+
+    monkeypatch.setattr(GradLibraLoss, "compute_terms", spoil)
+    with pytest.raises(TrainingError, match="its gradient is not finite at iteration 0"):
+        run_training(make_config(), fields, tmp_path / "run", options())
+    assert (tmp_path / "run" / "batch_of_nan.npz").exists()

@@ -68,3 +68,24 @@ def test_background_teaches_objectness_alone() -> None:
     assert losses["loss_cls"].item() == 0
     assert losses["loss_bbox"].item() == 0
     assert losses["loss_objectness"].item() > 0
+
+
+def test_boxes_are_taught_as_fcos_teaches_them_and_objectness_its_centerness() -> None:
+    torch.manual_seed(0)
+    ours, theirs = build_network(describe()).bbox_head, build_network(describe_network()).bbox_head
+    side = 96 // 4
+    logit, other = torch.randn(1, 2, side, side), torch.randn(1, 1, side, side)
+    distance = torch.rand(1, 4, side, side) * 30
+    boxes = torch.tensor([[20.0, 20, 62, 62], [50.0, 50, 92, 92]])
+    samples = make_data_samples([boxes], [torch.tensor([0, 1])], 96, torch.device("cpu"))
+    cells, meta = samples[0].gt_instances, samples[0].metainfo
+    found = ours.loss_by_feat([logit], [distance], [other], [cells], [meta])
+    expected = theirs.loss_by_feat([logit], [distance], [other], [cells], [meta])
+    torch.testing.assert_close(found["loss_bbox"], expected["loss_bbox"])
+    points = theirs.prior_generator.grid_priors([(side, side)], torch.float32, "cpu")
+    labels, wanted = theirs.get_targets(points, [cells])
+    on_cell = labels[0] < 2
+    quality = torch.zeros(side * side)
+    quality[on_cell] = theirs.centerness_target(wanted[0][on_cell])
+    each = quality_focal_loss(other.flatten(), quality)
+    torch.testing.assert_close(found["loss_objectness"], each.sum() / quality.sum())

@@ -55,7 +55,20 @@ def test_a_result_holds_what_the_tables_and_plots_show(fields: Path, tmp_path: P
 def test_a_finished_run_is_not_run_again(fields: Path, tmp_path: Path) -> None:
     run, path = make_run("a"), tmp_path / "a.json"
     first = finish_run(run, fields, tmp_path / "scratch", path, "cpu")
-    assert finish_run(run, tmp_path / "no data", tmp_path / "scratch", path, "cpu") == first
+    written = path.stat().st_mtime_ns
+    assert finish_run(run, fields, tmp_path / "scratch", path, "cpu") == first
+    assert path.stat().st_mtime_ns == written
+
+
+def test_a_result_on_other_fields_is_neither_kept_nor_adopted(fields: Path, tmp_path: Path) -> None:
+    run, one = make_run("a"), Where(fields, tmp_path / "scratch", tmp_path / "one" / "runs")
+    finish_run(run, fields, tmp_path / "scratch", one.result_path(run), "cpu")
+    other = write_fields(tmp_path / "other", num_fields=8)
+    with pytest.raises(StudyError, match="is a result on other fields"):
+        run_study([run], replace(one, data=other), 1, "cpu", 0.0)
+    two = Where(other, tmp_path / "scratch", tmp_path / "two" / "runs", tmp_path)
+    assert run_study([run], two, 1, "cpu", 0.0) == []
+    assert not two.results_dir.exists()
 
 
 def test_no_run_is_started_after_the_time_given(fields: Path, tmp_path: Path) -> None:
@@ -84,7 +97,7 @@ def test_what_a_study_beside_has_done_is_adopted_not_trained_again(
     same = replace(make_run("a"), id="b--fold1--seed0", options={"change": "b"})
     assert run_study([same, make_run("c", lr=2e-3)], second, 1, "cpu", 0.0) == []
     adopted = read_results([same], second)[0]
-    assert adopted["adopted_from"] == "a--fold1--seed0"
+    assert adopted["adopted_from"] == "one/a--fold1--seed0"
     assert adopted["options"] == {"change": "b"}
     assert len(list(second.results_dir.iterdir())) == 1
     third = Where(fields, tmp_path / "scratch", tmp_path / "three" / "runs")

@@ -64,6 +64,15 @@ def test_changes_are_those_of_the_study_then_the_option_then_the_override() -> N
     assert other.config.network["bbox_head"]["loss_cls"] == {"type": "X"}
 
 
+def test_runs_that_would_share_a_file_are_refused() -> None:
+    twice = [{"fold": 0, "seed": 0}] * 2
+    with pytest.raises(ConfigError, match=r"2 runs .* would be called"):
+        list_runs(make_study(repeats=twice))
+    same = {"name": "loss", "options": [{"name": "α 1"}, {"name": "μ 1"}]}
+    with pytest.raises(ConfigError, match="would be called 1--"):
+        list_runs(make_study(axes=[same], baseline=None, overrides=[], config="fcos_lite0"))
+
+
 def test_cells_can_be_left_out() -> None:
     runs = list_runs(make_study(skip=[{"detector": "YOLOF"}]))
     assert {run.options["detector"] for run in runs} == {"FCOS"}
@@ -75,6 +84,7 @@ def test_cells_can_be_left_out() -> None:
         ({"skip": [{"detector": "ATSS"}]}, "detector = 'ATSS' is no option"),
         ({"baseline": "focal"}, "baseline 'focal' is no option of 'loss'"),
         ({"repeats": []}, "repeats"),
+        ({"repeats": [{"fold": 0, "seed": seed} for seed in range(17)]}, "repeats"),
         ({"unknown": 1}, "unknown"),
     ],
 )

@@ -57,6 +57,18 @@ def test_cells_have_mean_and_spread_over_their_runs() -> None:
     assert first["ap50"]["NILM"]["mean"] == pytest.approx(0.7)
 
 
+def test_cells_stand_in_the_studys_order_whichever_was_finished_first() -> None:
+    for results in (RESULTS, RESULTS[::-1]):
+        cells = summarise_study(make_study(), results)["cells"]
+        assert [cell["options"]["loss"] for cell in cells] == ["CE", "Libra"]
+
+
+def test_means_over_unequal_runs_are_marked() -> None:
+    study = make_study()
+    assert "over other folds" in write_markdown(study, summarise_study(study, RESULTS))
+    assert "over other folds" not in write_markdown(study, summarise_study(study, RESULTS[:4]))
+
+
 def test_a_class_that_a_fold_lacks_counts_where_it_is() -> None:
     first = summarise_study(make_study(), RESULTS)["cells"][0]
     assert first["ap50"]["SCC"] == {"mean": 0.0, "sd": None}

@@ -57,6 +57,32 @@ def test_fields_show_the_slide_and_training_reads_them(source: Source, tmp_path:
     assert not list((tmp_path / "out").glob(".*"))
 
 
+def test_a_cell_on_a_seam_is_blanked_where_it_is_not_labelled(
+    source: Source, tmp_path: Path
+) -> None:
+    cut_fields([source], tmp_path / "out", OPTIONS)
+    own, beside, _ = (read_field_pixels(one) for one in read_coco(tmp_path / "out").fields)
+    with open_slide(source.slide) as slide:
+        whole = slide.read_region(512, 0, 0, 512, 512)
+        assert (beside[200:240, :18] == slide.info.background_rgb).all()
+        assert np.array_equal(own, slide.read_region(0, 0, 0, 512, 512))
+    changed = (beside != whole).any(axis=2)
+    assert changed.any()
+    changed[200:240, :18] = False
+    assert not changed.any()
+
+
+def test_a_labelled_cell_is_not_blanked_by_its_neighbour_on_the_seam(
+    source: Source, tmp_path: Path
+) -> None:
+    content = json.loads(source.annotations.read_text())
+    write_objects(source.annotations, *content["features"], make_object((510, 210, 560, 250)))
+    cut_fields([source], tmp_path / "out", OPTIONS)
+    beside = read_field_pixels(read_coco(tmp_path / "out").fields[1])
+    with open_slide(source.slide) as slide:
+        assert np.array_equal(beside[210:250, :48], slide.read_region(512, 210, 0, 48, 40))
+
+
 def test_coarser_fields_are_resampled(source: Source, tmp_path: Path) -> None:
     cut_fields([source], tmp_path / "out", CutOptions(mpp=2.0, size_px=256, num_folds=1))
     (field,) = read_coco(tmp_path / "out").fields
