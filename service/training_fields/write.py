@@ -163,7 +163,7 @@ def blank_strangers(pixels: Pixels, field: PlannedField, slide: LabelledSlide) -
     background.
     """
     bbox = field.bbox_xyxy_field(slide.annotations.bbox_xyxy)
-    shown = (bbox[:, 2:] > bbox[:, :2]).all(axis=1)
+    shown = np.asarray((bbox[:, 2:] > bbox[:, :2]).all(axis=1), np.bool_)
     shown[field.cells] = False
     blank = np.zeros(pixels.shape[:2], np.bool_)
     for corners, value in ((bbox[shown], True), (bbox[field.cells], False)):
