@@ -15,7 +15,7 @@ def shipped() -> str:
 def test_a_shipped_configuration_is_found_by_name_or_path() -> None:
     path = find_config("fcos-lite0")
     assert find_config(str(path)) == path
-    assert read_config(path).network["bbox_head"]["loss_cls"]["type"] == "GradLibraLoss"
+    assert read_config(path).network["bbox_head"]["loss_cls"]["type"] == "EqlV2Loss"
 
 
 def test_an_unknown_configuration_lists_the_shipped() -> None:
