@@ -43,7 +43,7 @@ def summarise_study(study: StudySpec, results: Sequence[Result]) -> dict[str, An
         "title": study.title,
         "axes": axes,
         "runs_planned_per_cell": len(study.repeats),
-        "cells": [_summarise_cell(axes, cell, by_cell[cell]) for cell in _in_order(study, by_cell)],
+        "cells": [_summarise_cell(axes, cell, runs) for cell, runs in by_cell.items()],
         "tests": _test_cells(study, by_cell),
     }
 

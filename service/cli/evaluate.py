@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from models.data.coco import FieldSet
     from models.evaluate import Evaluation
 
 KNOWN = (
@@ -42,11 +43,10 @@ def evaluate(
     from rich.console import Console
     from rich.progress import Progress
 
-    from models.bundle import find_bundle, load_detector, read_info, read_model
+    from models.bundle import load_detector, read_info
     from models.data.coco import read_coco, require_mpp
     from models.evaluate import MIN_SCORE, detect_fields
     from models.evaluate import evaluate as measure
-    from models.known_fields import learned_from
     from service.cli.engine_option import check_engine
     from service.cli.evaluate_slides import SlideOutputs, evaluate_slides
     from service.errors import DatasetError
@@ -60,9 +60,7 @@ def evaluate(
         )
     chosen = fields if fold is None else fields.only_fold(fold)
     require_mpp(chosen)
-    known = learned_from(read_model(find_bundle(detector)).training, fields, fold)
-    if known is not False:
-        typer.echo(f"warning: {info.name} {KNOWN if known else UNKNOWN}", err=True)
+    _warn_if_known(detector, fields, fold)
     if slides:
         outputs = SlideOutputs(json_path, fit_slide_score, slides_dir)
         evaluate_slides(detector, chosen, check_engine(engine), fold, outputs)
@@ -77,6 +75,16 @@ def evaluate(
         content = {"detector": {"name": info.name, "digest": info.digest}} | figures.to_json()
         json_path.parent.mkdir(parents=True, exist_ok=True)
         json_path.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
+
+
+def _warn_if_known(detector: str, fields: "FieldSet", fold: int | None) -> None:
+    from models.bundle import find_bundle, read_model
+    from models.known_fields import learned_from
+
+    model = read_model(find_bundle(detector))
+    known = learned_from(model.training, fields, fold)
+    if known is not False:
+        typer.echo(f"warning: {model.name} {KNOWN if known else UNKNOWN}", err=True)
 
 
 def _print(figures: "Evaluation") -> None:
