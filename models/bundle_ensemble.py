@@ -4,14 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from models.bundle import (
-    BundleModel,
-    check_replaceable,
-    find_bundle,
-    load_network,
-    read_model,
-    write_bundle,
-)
+from models.bundle import find_bundle, load_network, read_model
+from models.bundle_model import BundleModel
+from models.bundle_writing import check_replaceable, write_bundle
 from models.errors import BundleError
 
 

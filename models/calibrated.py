@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.bundle import BundleModel, CalibrationModel, load_network, read_model
+from models.bundle import load_network, read_model
+from models.bundle_model import BundleModel, CalibrationModel
 from models.calibration import Calibration, fit_calibration
 from models.classes import CellClass
 from models.data.coco import FieldSet, require_mpp

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from models.bundle import InputModel, SlideScoreCoefficients
+from models.bundle_model import InputModel, SlideScoreCoefficients
 from models.errors import ConfigError
 
 CONFIGS_DIR = Path(__file__).parent / "configs"

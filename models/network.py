@@ -11,6 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+import torch
 from torch import nn
 
 from models.errors import BundleError
@@ -77,6 +78,16 @@ def build_network(description: dict[str, Any]) -> nn.Module:
     except BUILD_ERRORS as error:
         raise BundleError(f"the network cannot be built from its description: {error}") from error
     return network
+
+
+def outline_network(description: dict[str, Any]) -> nn.Module:
+    """The same network on the "meta" device: names and shapes of its weights, but no memory.
+
+    Raises:
+        BundleError: as `build_network`.
+    """
+    with torch.device("meta"):
+        return build_network(description)
 
 
 def describe_for_classes(description: dict[str, Any], num_classes: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.bundle import BundleModel
+from models.bundle_model import BundleModel
 from models.calibration import Calibration
 from models.detector import Detections, DetectorInfo, TileBatch, no_detections
 from models.engines.graph import Forward

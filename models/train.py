@@ -14,7 +14,8 @@ import torch
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
-from models.bundle import NAME, check_replaceable
+from models.bundle_model import NAME
+from models.bundle_writing import check_replaceable
 from models.config import TrainConfig
 from models.data.coco import FieldSet, check_images, read_coco, require_mpp
 from models.data.describe import describe_fields

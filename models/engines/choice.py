@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from models.bundle import BundleModel
+from models.bundle_model import BundleModel
 from models.detector import Detector
 from models.engines.graph import Forward
 from models.engines.openvino import NotConvertibleError, OpenVinoForward

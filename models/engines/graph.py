@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.bundle import InputModel
+from models.bundle_model import InputModel
 
 
 class Forward(Protocol):

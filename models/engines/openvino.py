@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.bundle import InputModel
+from models.bundle_model import InputModel
 from models.engines.graph import RawOutputs
 from models.errors import BundleError
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from models.bundle import write_bundle
+from models.bundle_writing import write_bundle
 from models.classes import BETHESDA, CellClass
 from models.config import TrainConfig
 from models.evaluate import Evaluation

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from models.bundle import BundleModel
+from models.bundle_model import BundleModel
 from models.config import TrainConfig
 from models.data.coco import FieldSet
 from models.engines.choice import make_detector

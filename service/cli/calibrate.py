@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from models.bundle import BundleModel
+    from models.bundle_model import BundleModel
     from models.calibrated import Calibrated
     from models.data.coco import FieldSet
 
@@ -26,13 +26,8 @@ def calibrate(
     ] = False,
 ) -> None:
     """Fit probabilities, choose thresholds, fit the slide score; write a new bundle with them."""
-    from models.bundle import (
-        check_replaceable,
-        find_bundle,
-        load_network,
-        read_model,
-        write_bundle,
-    )
+    from models.bundle import find_bundle, load_network, read_model
+    from models.bundle_writing import check_replaceable, write_bundle
     from models.calibrated import calibrate_scores
     from models.data.coco import read_coco
 

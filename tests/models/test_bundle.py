@@ -17,8 +17,8 @@ from models.bundle import (
     load_network,
     read_info,
     read_model,
-    write_bundle,
 )
+from models.bundle_writing import write_bundle
 from models.errors import BundleError, UnknownDetectorError
 from models.network import build_network
 from tests.models.small_network import describe_model
@@ -147,6 +147,17 @@ def test_weights_that_do_not_fit_or_are_not_finite_are_refused(tmp_path: Path) -
     write_bundle(tmp_path / "half", model, {name: weights[name]}, "")
     with pytest.raises(BundleError, match="does not fit"):
         load_detector(str(tmp_path / "half"))
+
+
+def test_a_network_too_large_for_its_weights_is_refused_before_it_takes_memory(
+    bundle: Path,
+) -> None:
+    network = describe_model()["network"]
+    network["neck"]["out_channels"] = network["bbox_head"]["in_channels"] = 1 << 20
+    network["bbox_head"]["feat_channels"] = 1 << 20
+    edit(bundle, network=network)
+    with pytest.raises(BundleError, match="does not fit the network"):
+        load_detector(str(bundle))
 
 
 def test_pickled_weights_are_never_read(bundle: Path) -> None:

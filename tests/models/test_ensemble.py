@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.bundle import load_detector, read_model, write_bundle
+from models.bundle import load_detector, read_model
 from models.bundle_ensemble import combine_bundles
+from models.bundle_writing import write_bundle
 from models.detector import TileBatch
 from models.errors import BundleError
 from models.network import build_network

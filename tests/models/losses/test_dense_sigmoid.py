@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.bundle import load_detector, write_bundle
+from models.bundle import load_detector
+from models.bundle_writing import write_bundle
 from models.errors import BundleError
 from models.losses.dense_sigmoid import DenseSigmoidLoss
 from models.network import build_network

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from models.bundle import SlideScoreCoefficients
+from models.bundle_model import SlideScoreCoefficients
 from models.classes import BETHESDA
 from models.data.coco import FieldSet
 from service.cli.evaluate_slides import SlideOutputs, evaluate_slides

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.bundle import SlideScoreCoefficients
+from models.bundle_model import SlideScoreCoefficients
 from models.classes import BETHESDA
 from service.composed_slides import fit
 from service.composed_slides.cross_fit import cross_fit, judge_shipped
