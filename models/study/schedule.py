@@ -6,7 +6,9 @@ their checkpoint. Its tables are left to `tables.py`.
 
 import json
 import multiprocessing
+import os
 import queue
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -167,7 +169,16 @@ def _collect(reports: Any, active: dict[str, BaseProcess]) -> list[RunReport]:
     return found
 
 
+def _end_with_study() -> None:
+    """Ends this process with the study's, so that none writes where a second start writes too."""
+    study = multiprocessing.parent_process()
+    if study is not None:
+        study.join()
+        os._exit(1)
+
+
 def _run_in_process(run: Run, where: Where, device: str, threads: int, reports: Any) -> None:
+    threading.Thread(target=_end_with_study, daemon=True).start()
     torch.set_num_threads(threads)
     said = 0.0
 

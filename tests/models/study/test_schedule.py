@@ -1,9 +1,13 @@
 """A whole small study in real processes: trained, interrupted, gone on with, summarised, drawn."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from models.errors import StudyError
@@ -12,6 +16,7 @@ from models.study.run import finish_run
 from models.study.schedule import RunReport, Where, read_results, run_study
 from models.study.spec import Run
 from tests.models.small_training import make_config, write_fields
+from tests.service.running_server import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +24,8 @@ def fields(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_fields(tmp_path_factory.mktemp("fields"))
 
 
-def make_run(loss: str, fold: int = 1, lr: float = 1e-3) -> Run:
-    config = make_config(epochs=2, phantom_fraction=0.0, lr=lr)
+def make_run(loss: str, fold: int = 1, lr: float = 1e-3, epochs: int = 2) -> Run:
+    config = make_config(epochs=epochs, phantom_fraction=0.0, lr=lr)
     return Run(f"{loss}--fold{fold}--seed0", {"loss": loss}, fold, 0, (), config, "small")
 
 
@@ -69,6 +74,27 @@ def test_a_result_on_other_fields_is_neither_kept_nor_adopted(fields: Path, tmp_
     two = Where(other, tmp_path / "scratch", tmp_path / "two" / "runs", tmp_path)
     assert run_study([run], two, 1, "cpu", 0.0) == []
     assert not two.results_dir.exists()
+
+
+def test_a_run_ends_with_its_study_even_if_that_is_killed(fields: Path, tmp_path: Path) -> None:
+    program = (
+        "from pathlib import Path\n"
+        "from models.study.schedule import Where, run_study\n"
+        "from tests.models.study.test_schedule import make_run\n"
+        "if __name__ == '__main__':\n"
+        f"    where = Where(Path({str(fields)!r}), Path('scratch'), Path('runs'))\n"
+        "    run_study([make_run('long', epochs=10_000)], where, 1, 'cpu', None)\n"
+    )
+    (tmp_path / "program.py").write_text(program)
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+    study = subprocess.Popen([sys.executable, "program.py"], cwd=tmp_path, env=environment)
+    wait_for((tmp_path / "scratch" / "long--fold1--seed0" / "checkpoint.pt").exists, 60)
+    spawned = psutil.Process(study.pid).children(recursive=True)
+    study.kill()
+    study.wait()
+    assert spawned
+    _, alive = psutil.wait_procs(spawned, timeout=30)
+    assert alive == []
 
 
 def test_no_run_is_started_after_the_time_given(fields: Path, tmp_path: Path) -> None:
