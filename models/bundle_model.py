@@ -75,6 +75,8 @@ class BundleModel(_Part):
     score_thresholds: tuple[Fraction, ...]
     merge_iou: Fraction
     rival_power: float = Field(default=0.0, ge=0, le=100)
+    #: Left out at 0, so that digests of bundles that were written before it hold.
+    side_support: Fraction = Field(default=0.0, exclude_if=lambda value: value == 0)
     slide_score: SlideScoreCoefficients
     network: dict[str, Any]
     weights_sha256: str = Field(pattern="^[0-9a-f]{64}$")

@@ -59,12 +59,15 @@ class PostprocessSection(_Section):
     """Which detections are reported, and which are one cell.
 
     The thresholds, one per class, stand for runs without a held-out fold; with one they are chosen
-    on it. `rival_power` discounts a cell's second opinions; see `models/rivals.py`.
+    on it. `rival_power` discounts a cell's second opinions and `side_support` adds up those of one
+    side; see `models/opinions.py`.
     """
 
     score_thresholds: tuple[Fraction, ...] = Field(min_length=1)
     merge_iou: Fraction
     rival_power: float = Field(default=0.0, ge=0, le=100)
+    #: Left out at 0, so that digests of results of studies that were written before it hold.
+    side_support: Fraction = Field(default=0.0, exclude_if=lambda value: value == 0)
 
 
 class TrainConfig(_Section):

@@ -16,7 +16,7 @@ from models.calibration import Calibration
 from models.detector import Detections, DetectorInfo, TileBatch, no_detections
 from models.engines.graph import Forward
 from models.errors import BundleError
-from models.rivals import demote_rivals
+from models.opinions import weigh_opinions
 
 #: What every head's `predict_by_feat` reads of the network's `test_cfg`.
 TEST_CFG_KEYS = ("score_thr", "nms", "max_per_img")
@@ -43,7 +43,8 @@ class NetworkDetector:
         self._info = info
         fitted = model.calibration
         self._calibration = Calibration(fitted.slopes, fitted.offsets) if fitted else None
-        self._rival_power = model.rival_power
+        self._side_support, self._rival_power = model.side_support, model.rival_power
+        self._is_abnormal = [one.is_abnormal for one in info.classes]
         self._forward = forward
         described: Any = network
         self._head = described.bbox_head
@@ -97,7 +98,9 @@ class NetworkDetector:
         tile_index: int,
     ) -> Detections:
         bbox_xyxy_tile, score, label = found
-        score = demote_rivals(bbox_xyxy_tile, score, self._rival_power)
+        score = weigh_opinions(
+            bbox_xyxy_tile, score, label, self._is_abnormal, self._side_support, self._rival_power
+        )
         if self._calibration is not None:
             score = self._calibration.apply(score, label).astype(np.float32)
         origin = np.tile(batch.origin_xy[tile_index], 2)

@@ -39,6 +39,7 @@ def describe_bundle(
         "score_thresholds": thresholds,
         "merge_iou": config.postprocess.merge_iou,
         "rival_power": config.postprocess.rival_power,
+        "side_support": config.postprocess.side_support,
         "slide_score": score,
         "network": describe_for_classes(config.network, len(classes)),
         "training": training,
