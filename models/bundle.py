@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ZOO_DIR = Path(__file__).parent / "zoo"
 MAX_MODEL_BYTES = 1 << 20
 MAX_WEIGHTS_BYTES = 2 << 30
+FLOATS = ("torch.float16", "torch.bfloat16", "torch.float32", "torch.float64")
 
 Engine = Literal["auto", "torch", "openvino"]
 
@@ -104,8 +105,9 @@ def load_network(folder: Path, model: BundleModel) -> "nn.Module":
 
     path = folder / WEIGHTS_FILE
     weights = OrderedDict(_read_weights(path, model.weights_sha256))
-    # A stranger's description may ask for more memory than there is: its outline takes none.
+    # A stranger's description may ask for more weights than memory holds: an outline has none.
     _check_fit(path, weights, outline_network(model.network))
+    _check_finite(path, weights)
     network = build_network(model.network)
     # safetensors keeps no versions of modules, and without its own an anchor-free head of mmdet
     # takes the weights for old ones and moves `loss_cls.*` to `conv_cls.*`.
@@ -150,21 +152,31 @@ def _read_weights(path: Path, sha256: str) -> dict[str, "Tensor"]:
         raise BundleError(f"{path} cannot be read: {error.strerror}") from error
     except SafetensorError as error:
         raise BundleError(f"{path} is not a safetensors file: {error}") from error
-    for name, tensor in weights.items():
-        if tensor.is_floating_point() and not math.isfinite(float(tensor.float().sum())):
-            raise BundleError(f"{path}: {name} holds values that are not finite")
     return weights
 
 
 def _check_fit(path: Path, weights: Mapping[str, "Tensor"], outline: "nn.Module") -> None:
-    wanted = {name: tuple(tensor.shape) for name, tensor in outline.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    wanted, found = _describe(outline.state_dict()), _describe(weights)
     for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):
             raise BundleError(
                 f"{path} does not fit the network of {MODEL_FILE}: {name} is "
                 f"{found.get(name, 'missing')}, the network's is {wanted.get(name, 'missing')}"
             )
+
+
+def _describe(weights: Mapping[str, "Tensor"]) -> dict[str, str]:
+    """Shape and kind by name; kernels may be stored shorter than they are used."""
+    return {
+        name: f"{'float' if str(one.dtype) in FLOATS else one.dtype} {list(one.shape)}"
+        for name, one in weights.items()
+    }
+
+
+def _check_finite(path: Path, weights: Mapping[str, "Tensor"]) -> None:
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not math.isfinite(float(tensor.double().sum())):
+            raise BundleError(f"{path}: {name} holds values that are not finite")
 
 
 def _names(extra_dir: Path | None) -> set[str]:

@@ -2,20 +2,27 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from models.bundle import find_bundle, load_network, read_model
 from models.bundle_model import BundleModel
 from models.bundle_writing import check_replaceable, write_bundle
 from models.errors import BundleError
 
+if TYPE_CHECKING:
+    from torch import nn
+
+#: Side of the blank tile on which outputs are compared.
+TRY_PX = 128
+
 
 def combine_bundles(
     sources: Sequence[str], folder: Path, name: str, extra_dir: Path | None = None
 ) -> BundleModel:
-    """Writes the bundle of an ensemble, with the first member's thresholds and coefficients.
+    """Writes the bundle of an ensemble; all that was chosen for one network is the first member's.
 
-    Those were chosen for one network: choose them anew with `cytolibra calibrate`.
+    That is thresholds, coefficients, `side_support` and `rival_power`: choose them anew with
+    `cytolibra calibrate`.
 
     Args:
         sources: names or folders of at least two bundles.
@@ -25,8 +32,8 @@ def combine_bundles(
 
     Raises:
         UnknownDetectorError: a source is none.
-        BundleError: the sources differ in classes, input or test_cfg, or cannot be read; or the
-            folder holds what is no bundle.
+        BundleError: the sources differ in classes, input, head, test_cfg or size of outputs, or
+            cannot be read; or the folder holds what is no bundle.
     """
     check_replaceable(folder)
     folders = [find_bundle(source, extra_dir) for source in sources]
@@ -36,6 +43,7 @@ def combine_bundles(
     _check_alike(models, folders)
     first = models[0]
     networks = [load_network(one, model) for one, model in zip(folders, models, strict=True)]
+    _check_outputs(networks, folders)
     network = {
         "type": "Ensemble",
         "members": [model.network for model in models],
@@ -67,5 +75,24 @@ def _check_alike(models: Sequence[BundleModel], folders: Sequence[Path]) -> None
 
 def _head(model: BundleModel) -> dict[str, Any]:
     """What decides how a head's outputs are read: all but its losses."""
-    head: dict[str, Any] = model.network.get("bbox_head", {})
+    head = model.network.get("bbox_head")
+    if not isinstance(head, dict):
+        raise BundleError(f"{model.name!r} has no dense bbox_head: use single-stage detectors")
     return {key: value for key, value in head.items() if not key.startswith("loss")}
+
+
+def _check_outputs(networks: "Sequence[nn.Module]", folders: Sequence[Path]) -> None:
+    """Backbones and necks may differ, if what the heads say of a tile has the same places."""
+    shapes = [_output_shapes(network) for network in networks]
+    for folder, one in zip(folders[1:], shapes[1:], strict=True):
+        if one != shapes[0]:
+            raise BundleError(f"{folder} gives outputs of other sizes than {folders[0]}")
+
+
+def _output_shapes(network: "nn.Module") -> list[tuple[int, ...]]:
+    import torch
+
+    described: Any = network
+    with torch.inference_mode():
+        outputs = described.bbox_head(described.extract_feat(torch.zeros(1, 3, TRY_PX, TRY_PX)))
+    return [tuple(level.shape) for output in outputs for level in output]

@@ -40,18 +40,27 @@ class Calibrated:
     figures: Evaluation
 
 
-def calibrate_scores(folder: Path, held_out: FieldSet) -> Calibrated:
+def calibrate_scores(
+    folder: Path,
+    held_out: FieldSet,
+    side_support: float | None = None,
+    rival_power: float | None = None,
+) -> Calibrated:
     """Fits the map from score to probability, then chooses the thresholds.
 
     Args:
         folder: of a bundle that did not learn from `held_out`; its own calibration is dropped.
         held_out: labelled fields that state their µm/px.
+        side_support, rival_power: how a cell's opinions are weighed, see `models.opinions`; None
+            leaves what the bundle says.
 
     Raises:
         BundleError: the bundle is broken, or has other classes than the fields.
         DatasetError: an image cannot be read.
     """
-    model = read_model(folder).model_copy(update={"calibration": None})
+    chosen = {"side_support": side_support, "rival_power": rival_power}
+    given = {key: value for key, value in chosen.items() if value is not None}
+    model = read_model(folder).model_copy(update={"calibration": None} | given)
     classes = model.info("auto").classes
     _check_classes(folder, classes, held_out)
     require_mpp(held_out)

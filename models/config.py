@@ -66,8 +66,7 @@ class PostprocessSection(_Section):
     score_thresholds: tuple[Fraction, ...] = Field(min_length=1)
     merge_iou: Fraction
     rival_power: float = Field(default=0.0, ge=0, le=100)
-    #: Left out at 0, so that digests of results of studies that were written before it hold.
-    side_support: Fraction = Field(default=0.0, exclude_if=lambda value: value == 0)
+    side_support: Fraction = 0.0
 
 
 class TrainConfig(_Section):

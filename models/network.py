@@ -53,6 +53,7 @@ BUILD_ERRORS = (
     AssertionError,
     AttributeError,
     LookupError,
+    MemoryError,
     RuntimeError,
     TypeError,
     ValueError,
@@ -81,11 +82,12 @@ def build_network(description: dict[str, Any]) -> nn.Module:
 
 
 def outline_network(description: dict[str, Any]) -> nn.Module:
-    """The same network on the "meta" device: names and shapes of its weights, but no memory.
+    """The same network on the "meta" device: its weights have names and shapes, but take no memory.
 
     Raises:
         BundleError: as `build_network`.
     """
+    _load_mmdet()  # what modules make when they are imported must not stand on "meta"
     with torch.device("meta"):
         return build_network(description)
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 #: Boxes that overlap by more are taken for one cell.
 SAME_CELL_IOU = 0.6
-#: Scores are kept so far below 1, where their share of a doubt is undefined.
-TOP = 1 - 1e-6
+#: Where a score of 1 stands for its logarithm: there is no doubt left to share.
+TOP = 1 - 1e-12
 
 
 def weigh_opinions(
@@ -27,12 +27,16 @@ def weigh_opinions(
     side_support: float,
     rival_power: float,
 ) -> NDArray[np.float32]:
-    """Scores with which each cell stands once, as the class that is likeliest of the likelier side.
+    """Scores with which a cell stands high once, as the likeliest class of its likelier side.
 
-    A cell's side, normal or abnormal, is worth t = 1 - (1 - s_1)·Π(1 - side_support·s_i), s_1 being
-    its best score and s_i the others. The best opinion of the side gets t, and any one of score s
-    gets t·(s / s_1)^(1 + rival_power)·(t / t_better)^rival_power, t_better being the better side's.
-    With side_support 0 that is s·(s / s_best)^rival_power.
+    Boxes that overlap a better one are opinions on one cell. Its side, normal or abnormal, is worth
+    t = 1 - (1 - s_1)·Π(1 - side_support·s_i), s_1 being the side's best score and s_i the best of
+    each of its other classes. An opinion of score s gets
+
+        t·(s / s_1)^(1 + rival_power)·(t / t_better)^rival_power
+
+    t_better being the better side's worth: the likelier side's best opinion gets t, and the others
+    are discounted. With side_support 0 that is s·(s / s_best)^rival_power.
 
     Thresholds and maps to probabilities are chosen on scores that are weighed already.
 
@@ -45,24 +49,39 @@ def weigh_opinions(
         rival_power: how much second opinions are discounted, 0 not at all.
 
     Returns:
-        (N,) float32 in [0, 1]; no order within a side of a cell changes.
+        (N,) float32 in [0, 1]; the order within a side of a cell does not change.
     """
     if not len(score) or (side_support == 0 and rival_power == 0):
         return score
-    own = np.minimum(score.astype(np.float64), TOP)
+    own = score.astype(np.float64)
     cell = _group(bbox_xyxy, own)
-    side = 2 * cell + np.asarray(is_abnormal, np.int64)[label]
-    num_sides = 2 * len(score)
-    best = np.zeros(num_sides)
+    abnormal = np.asarray(is_abnormal, np.int64)
+    side = 2 * cell + abnormal[label]
+    best = np.zeros(2 * len(score))
     np.maximum.at(best, side, own)
-    doubt = np.bincount(side, np.log1p(-side_support * own), num_sides)
-    worth = 1 - np.exp(doubt + np.log1p(-best) - np.log1p(-side_support * best))
+    worth = _add_up(own, cell * len(abnormal) + label, side, best, side_support)
     better = worth.reshape(-1, 2).max(axis=1)[cell]
     least = np.finfo(np.float64).tiny
     share = own / np.maximum(best[side], least)
     rank = worth[side] / np.maximum(better, least)
     found: NDArray[np.float64] = worth[side] * share ** (1 + rival_power) * rank**rival_power
     return found.astype(np.float32)
+
+
+def _add_up(
+    score: NDArray[np.float64],
+    opinion: NDArray[np.int64],
+    side: NDArray[np.int64],
+    best: NDArray[np.float64],
+    side_support: float,
+) -> NDArray[np.float64]:
+    """(2N,) worth of each side; of several boxes of one class on one cell the best alone counts."""
+    distinct, first, index = np.unique(opinion, return_index=True, return_inverse=True)
+    each = np.zeros(len(distinct))
+    np.maximum.at(each, index, score)
+    kept, top = np.minimum(each, TOP), np.minimum(best, TOP)
+    doubt = np.bincount(side[first], np.log1p(-side_support * kept), len(best))
+    return -np.expm1(doubt + np.log1p(-top) - np.log1p(-side_support * top))
 
 
 def _group(bbox_xyxy: NDArray[np.float32], score: NDArray[np.float64]) -> NDArray[np.int64]:

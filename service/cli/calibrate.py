@@ -24,6 +24,14 @@ def calibrate(
     half: Annotated[
         bool, typer.Option("--half", help="Store kernels in 16 bits: half the size.")
     ] = False,
+    side_support: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="How far opinions of one side add up; the bundle's own."),
+    ] = None,
+    rival_power: Annotated[
+        float | None,
+        typer.Option(min=0, max=100, help="How much second opinions are discounted; likewise."),
+    ] = None,
 ) -> None:
     """Fit probabilities, choose thresholds, fit the slide score; write a new bundle with them."""
     from models.bundle import find_bundle, load_network, read_model
@@ -38,7 +46,7 @@ def calibrate(
     _check_same_network(read_model(folder), source, shipped)
     _check_unseen(read_model(folder), fold)
     held_out = read_coco(data).only_fold(fold)
-    calibrated = calibrate_scores(folder, held_out)
+    calibrated = calibrate_scores(folder, held_out, side_support, rival_power)
     slide_score, slide_figures = _fit_slide_score(calibrated, held_out)
     content = calibrated.model.model_dump(mode="json", exclude={"weights_sha256"})
     facts = {"calibrated_on_fold": fold, "slides": slide_figures}
@@ -92,7 +100,7 @@ def _fit_slide_score(
     weights = calibrated.model.slide_score.class_weights
     fitted = cross_fit(see_fields(calibrated.detector, held_out), classes, weights)
     figures = fitted.with_fitted_weights if fitted.weights_fitted else fitted.with_given_weights
-    return asdict(fitted.model), figures.to_json()
+    return asdict(fitted.model), {"margin": fitted.margin} | figures.to_json()
 
 
 def _draw(calibrated: "Calibrated", output: Path) -> bytes:

@@ -95,6 +95,7 @@ def _fit(seen: "list[SeenField]", model: "Detector", fit_path: Path) -> dict[str
     return {
         "slide_score": asdict(fitted.model),
         "weights_fitted": fitted.weights_fitted,
+        "margin": fitted.margin,
         "figures_on_other_fields": {
             "given_weights": fitted.with_given_weights.to_json(),
             "fitted_weights": fitted.with_fitted_weights.to_json(),

@@ -22,9 +22,6 @@ NUM_SLIDES = 2000
 #: 95 of 100 is what is asked for. Fields not fitted on are less kind: with 0.97 here, 87 of 100 of
 #: their large negative slides stayed low in a cross-fit on 46 fields.
 NEGATIVE_SHARE, NEGATIVE_SCORE = 0.99, 0.1
-#: ln of how much more evidence the negative slides of fields not fitted on may give: with it 95 of
-#: 100 of every size stay low in the cross-fit of `default`, without it 88 of 100 large ones did.
-MARGIN = 0.15
 SIZES = (0, 100, 300, 1000, 3000, 10**9)
 PRIOR_TOTALS = (3.0, 10.0, 30.0, 100.0, 300.0)
 #: False alarms expected on an abnormal cell's weight, per cell seen.
@@ -50,25 +47,33 @@ class _Candidate:
     evidence: NDArray[np.float64]
 
 
+def draw_slides_to_fit(
+    pieces: Pieces, classes: Sequence[CellClass], seed: int = 1
+) -> ComposedSlides:
+    """Slides of every size and share, half of them without abnormal cells."""
+    rng = np.random.default_rng(seed)
+    return compose_slides(pieces, classes, draw_wanted(NUM_SLIDES, rng), seed)
+
+
 def fit_slide_score(
-    pieces: Pieces,
+    slides: ComposedSlides,
     classes: Sequence[CellClass],
     class_weights: Sequence[float] | None,
-    seed: int = 1,
+    margin: float,
 ) -> SlideScoreModel:
-    """Coefficients for the detector that found what is on these pieces.
+    """Coefficients for the detector whose counts the slides have.
 
     Args:
-        pieces: to compose slides from.
+        slides: of `draw_slides_to_fit`.
         classes: in label order.
         class_weights: one per class to keep, or None to fit them too: non-decreasing with severity.
-        seed: of the slides.
+        margin: ln of how much more evidence negative slides of other fields may give.
     """
-    rng = np.random.default_rng(seed)
-    slides = compose_slides(pieces, classes, draw_wanted(NUM_SLIDES, rng), seed)
     choices = [tuple(class_weights)] if class_weights is not None else list_weights(classes)
-    best = max(_list_candidates(slides, choices), key=lambda one: _rate(one.evidence, slides))
-    threshold = _threshold(best.evidence, slides)
+    best = max(
+        _list_candidates(slides, choices), key=lambda one: _rate(one.evidence, slides, margin)
+    )
+    threshold = _threshold(best.evidence, slides, margin)
     slope = _fit_slope(best.evidence, threshold, slides)
     return SlideScoreModel(
         class_weights=best.weights,
@@ -114,7 +119,7 @@ def _list_candidates(
     return candidates
 
 
-def _threshold(evidence: NDArray[np.float64], slides: ComposedSlides) -> float:
+def _threshold(evidence: NDArray[np.float64], slides: ComposedSlides, margin: float) -> float:
     """Below it lie enough of the negative slides of every size, with a margin."""
     size = np.array([one.num_cells for one in slides.wanted])
     negative = ~slides.is_abnormal
@@ -122,13 +127,13 @@ def _threshold(evidence: NDArray[np.float64], slides: ComposedSlides) -> float:
         np.quantile(evidence[negative & (size >= low) & (size < high)], NEGATIVE_SHARE)
         for low, high in pairwise(SIZES)
     ]
-    return float(max(quantiles)) + MARGIN
+    return float(max(quantiles)) + margin
 
 
-def _rate(evidence: NDArray[np.float64], slides: ComposedSlides) -> float:
+def _rate(evidence: NDArray[np.float64], slides: ComposedSlides, margin: float) -> float:
     """Abnormal slides above the threshold, plus the area under the curve."""
     abnormal = slides.is_abnormal
-    above = float((evidence[abnormal] > _threshold(evidence, slides)).mean())
+    above = float((evidence[abnormal] > _threshold(evidence, slides, margin)).mean())
     return above + area_under_curve(evidence[abnormal], evidence[~abnormal])
 
 

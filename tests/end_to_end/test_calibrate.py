@@ -62,10 +62,12 @@ def test_a_calibrated_detector_finds_the_cells_that_it_was_calibrated_on(
 ) -> None:
     new = tmp_path / "new"
     command = ["calibrate", str(held_out), str(data), "--fold", "0", "-o", str(new)]
-    done = CliRunner().invoke(app, [*command, "--name", "drawn"], catch_exceptions=False)
+    command += ["--name", "drawn", "--side-support", "0.25"]
+    done = CliRunner().invoke(app, command, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     model = read_model(new)
     assert model.name == "drawn"
+    assert model.side_support == 0.25
     assert model.calibration is not None
     assert max(model.score_thresholds) < 0.99
     assert model.training["calibrated_on_fold"] == 0

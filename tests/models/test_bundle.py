@@ -160,6 +160,26 @@ def test_a_network_too_large_for_its_weights_is_refused_before_it_takes_memory(
         load_detector(str(bundle))
 
 
+@pytest.mark.parametrize("kind", [torch.complex64, torch.int32, torch.bool])
+def test_weights_of_another_kind_of_number_are_refused(kind: torch.dtype, tmp_path: Path) -> None:
+    model = describe_model()
+    weights = build_network(model["network"]).state_dict()
+    name = "bbox_head.conv_cls.weight"
+    write_bundle(tmp_path / "x", model, weights | {name: weights[name].to(kind)}, "")
+    with pytest.raises(BundleError, match=f"does not fit .*{name} is {kind}"):
+        load_detector(str(tmp_path / "x"))
+
+
+def test_a_digest_does_not_change_with_fields_that_came_later(bundle: Path) -> None:
+    content = json.loads((bundle / "model.json").read_text())
+    assert "side_support" not in content
+    before = read_info(str(bundle)).digest
+    edit(bundle, side_support=0.0)
+    assert read_info(str(bundle)).digest == before
+    edit(bundle, side_support=0.5)
+    assert read_info(str(bundle)).digest != before
+
+
 def test_pickled_weights_are_never_read(bundle: Path) -> None:
     path = bundle / "weights.safetensors"
     torch.save({"x": torch.zeros(1)}, path)

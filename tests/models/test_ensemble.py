@@ -101,6 +101,15 @@ def test_members_whose_heads_read_boxes_otherwise_are_refused(tmp_path: Path) ->
         combine_bundles([str(first), str(other)], tmp_path / "both", "both")
 
 
+def test_a_member_on_another_grid_is_refused(tmp_path: Path) -> None:
+    first = make_member(tmp_path / "m0", 0)
+    network = describe_network()
+    network["neck"] |= {"start_level": 1, "num_outs": 1}
+    other = make_member(tmp_path / "m1", 0, network=network)
+    with pytest.raises(BundleError, match="m1 gives outputs of other sizes"):
+        combine_bundles([str(first), str(other)], tmp_path / "both", "both")
+
+
 def test_a_damaged_member_is_named(tmp_path: Path) -> None:
     first, other = make_member(tmp_path / "m0", 0), make_member(tmp_path / "m1", 1)
     (other / "weights.safetensors").write_bytes(b"damaged")

@@ -57,9 +57,25 @@ def test_opinions_of_one_side_add_up_and_may_overrule_a_better_one_of_the_other(
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_support_of_a_half_counts_the_others_half() -> None:
+def test_of_several_boxes_of_one_class_the_best_alone_supports() -> None:
     found = weigh([(0.0, 0.0)] * 3, [0.5, 0.4, 0.2], [1, 2, 2], 0.5, 0.0)
-    np.testing.assert_allclose(found[0], 1 - 0.5 * 0.8 * 0.9, rtol=1e-5)
+    np.testing.assert_allclose(found[0], 1 - 0.5 * 0.8, rtol=1e-5)
+    neighbours = weigh([(0.0, 0.0), (4.0, 0.0), (-4.0, 0.0)], [0.5, 0.45, 0.45], [0, 1, 1], 1.0, 0)
+    np.testing.assert_allclose(neighbours, [0.5, 0.45, 0.45], rtol=1e-5)
+
+
+def test_a_box_is_an_opinion_on_the_best_box_it_overlaps_and_not_on_an_opinion() -> None:
+    chain = [(0.0, 0.0), (3.0, 0.0), (6.0, 0.0)]
+    found = weigh(chain, [0.9, 0.6, 0.5], [1, 2, 1], 0.0, 3.0)
+    np.testing.assert_allclose(found, [0.9, 0.6 * (0.6 / 0.9) ** 3, 0.5], rtol=1e-5)
+
+
+def test_two_normal_classes_add_up_like_abnormal_ones() -> None:
+    place = np.zeros((2, 2), np.float32)
+    score, label = np.array([0.4, 0.3], np.float32), np.array([0, 1], np.int16)
+    for is_abnormal in ((False, False), (True, True)):
+        found = weigh_opinions(boxes_at(place), score, label, is_abnormal, 1.0, 1.0)
+        np.testing.assert_allclose(found, [0.58, 0.58 * 0.75**2], rtol=1e-5)
 
 
 def test_neighbours_that_barely_overlap_are_no_rivals_and_no_support() -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from models.study.run import finish_run
 from models.study.schedule import RunReport, Where, read_results, run_study
 from models.study.spec import Run
 from tests.models.small_training import make_config, write_fields
-from tests.service.running_server import wait_for
+from tests.service.running_server import ROOT, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -86,15 +87,22 @@ def test_a_run_ends_with_its_study_even_if_that_is_killed(fields: Path, tmp_path
         "    run_study([make_run('long', epochs=10_000)], where, 1, 'cpu', None)\n"
     )
     (tmp_path / "program.py").write_text(program)
-    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     study = subprocess.Popen([sys.executable, "program.py"], cwd=tmp_path, env=environment)
-    wait_for((tmp_path / "scratch" / "long--fold1--seed0" / "checkpoint.pt").exists, 60)
-    spawned = psutil.Process(study.pid).children(recursive=True)
-    study.kill()
-    study.wait()
-    assert spawned
-    _, alive = psutil.wait_procs(spawned, timeout=30)
-    assert alive == []
+    spawned: list[psutil.Process] = []
+    try:
+        wait_for((tmp_path / "scratch" / "long--fold1--seed0" / "checkpoint.pt").exists, 60)
+        spawned = psutil.Process(study.pid).children(recursive=True)
+        assert any("spawn_main" in " ".join(one.cmdline()) for one in spawned)
+        study.kill()
+        study.wait()
+        _, alive = psutil.wait_procs(spawned, timeout=30)
+        assert alive == []
+    finally:
+        study.kill()
+        for one in spawned:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
 
 
 def test_no_run_is_started_after_the_time_given(fields: Path, tmp_path: Path) -> None:

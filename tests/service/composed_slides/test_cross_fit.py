@@ -10,9 +10,15 @@ from hypothesis import strategies as st
 
 from models.bundle_model import SlideScoreCoefficients
 from models.classes import BETHESDA
+from service.composed_slides import cross_fit as cross_fit_module
 from service.composed_slides import fit
 from service.composed_slides.cross_fit import cross_fit, judge_shipped
-from service.composed_slides.fit import area_under_curve, fit_slide_score, list_weights
+from service.composed_slides.fit import (
+    area_under_curve,
+    draw_slides_to_fit,
+    fit_slide_score,
+    list_weights,
+)
 from service.composed_slides.judge import draw_trial, judge_slide_score, mean_figures
 from service.composed_slides.looks import SeenField
 from service.composed_slides.pieces import Pieces
@@ -29,7 +35,7 @@ def _few_slides(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def model(pieces: Pieces) -> SlideScoreModel:
-    return fit_slide_score(pieces, BETHESDA, WEIGHTS)
+    return fit_slide_score(draw_slides_to_fit(pieces, BETHESDA), BETHESDA, WEIGHTS, 0.15)
 
 
 def test_the_fit_keeps_the_weights_given_and_is_a_valid_part_of_a_bundle(
@@ -100,7 +106,7 @@ def test_cross_fit_gives_figures_of_both_kinds_of_weights(
 ) -> None:
     monkeypatch.setattr(fit, "PRIOR_TOTALS", (10.0,))
     monkeypatch.setattr(fit, "WEIGHTS", (0.3, 1.0))
-    monkeypatch.setattr("service.composed_slides.cross_fit.NUM_PARTS", 2)
+    monkeypatch.setattr(cross_fit_module, "NUM_PARTS", 2)
     found = cross_fit(seen, BETHESDA, WEIGHTS, num_each=20)
     gain = found.with_fitted_weights.auc - found.with_given_weights.auc
     assert found.weights_fitted == (gain >= 0.01)
@@ -109,6 +115,21 @@ def test_cross_fit_gives_figures_of_both_kinds_of_weights(
     assert shipped.auc > 0.9
     assert mean_figures([shipped, shipped]) == shipped
     assert set(shipped.to_json()["auc_by_share"]) >= {"0.005", "0.5"}
+
+
+def test_a_margin_is_taken_that_keeps_negative_slides_of_other_fields_low(
+    seen: Sequence[SeenField], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit, "PRIOR_TOTALS", (10.0,))
+    monkeypatch.setattr(fit, "WEIGHTS", (1.0,))
+    monkeypatch.setattr(cross_fit_module, "NUM_PARTS", 2)
+    monkeypatch.setattr(cross_fit_module, "MARGINS", (-3.0, 1.0, 2.0))
+    found = cross_fit(seen, BETHESDA, WEIGHTS, num_each=20)
+    assert found.margin == 1.0
+    assert min(found.with_given_weights.negative_low_by_size.values()) >= 0.95
+    monkeypatch.setattr(cross_fit_module, "MARGINS", (-3.0,))
+    bold = cross_fit(seen, BETHESDA, WEIGHTS, num_each=20)
+    assert min(bold.with_given_weights.negative_low_by_size.values()) < 0.95
 
 
 MODEL = SlideScoreModel(
