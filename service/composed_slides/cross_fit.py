@@ -24,7 +24,7 @@ JUDGE_SEED = 2
 NUM_PARTS = 4
 #: Other fields are less kind than those fitted on: the first margin is taken with which so many
 #: negative slides of every size stay low there, or the last.
-MARGINS = (0.0, 0.15, 0.3, 0.45, 0.6)
+MARGINS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 LOW_SHARE = 0.95
 
 
