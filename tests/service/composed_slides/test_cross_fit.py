@@ -26,6 +26,8 @@ from service.pipeline.report import abnormality_score
 from service.pipeline.types import SlideScoreModel
 
 WEIGHTS = (0.0, 0.3, 0.6, 0.8, 1.0, 1.0)
+#: Sums of counts in another order differ in their last digits.
+ROUNDING = 1e-12
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +79,7 @@ def test_score_never_falls_when_a_cell_turns_worse(
     for weights in list_weights(BETHESDA)[::7]:
         fitted = replace(MODEL, class_weights=weights)
         before, after = (abnormality_score(np.array(one), fitted) for one in (counts, worse))
-        assert after >= before
+        assert after >= before - ROUNDING
 
 
 def test_weights_to_try_never_fall_with_severity_and_are_zero_for_negative() -> None:

@@ -25,7 +25,9 @@ def test_a_cell_of_a_worse_class_never_lowers_the_score(
     moved = count.copy()
     moved[better] -= 1
     moved[worse] += 1
-    assert abnormality_score(moved, SLIDE_SCORE) >= abnormality_score(count, SLIDE_SCORE)
+    before = abnormality_score(count, SLIDE_SCORE)
+    # Sums of counts in another order differ in their last digits.
+    assert abnormality_score(moved, SLIDE_SCORE) >= before - 1e-12
 
 
 @given(counts)
