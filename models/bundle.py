@@ -3,7 +3,6 @@
 Reading what a detector is needs no torch; only loading it builds the network.
 """
 
-import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -175,7 +174,7 @@ def _describe(weights: Mapping[str, "Tensor"]) -> dict[str, str]:
 
 def _check_finite(path: Path, weights: Mapping[str, "Tensor"]) -> None:
     for name, tensor in weights.items():
-        if tensor.is_floating_point() and not math.isfinite(float(tensor.double().sum())):
+        if tensor.is_floating_point() and not bool(tensor.float().isfinite().all()):
             raise BundleError(f"{path}: {name} holds values that are not finite")
 
 

@@ -12,9 +12,6 @@ from models.errors import BundleError
 if TYPE_CHECKING:
     from torch import nn
 
-#: Side of the blank tile on which outputs are compared.
-TRY_PX = 128
-
 
 def combine_bundles(
     sources: Sequence[str], folder: Path, name: str, extra_dir: Path | None = None
@@ -43,7 +40,7 @@ def combine_bundles(
     _check_alike(models, folders)
     first = models[0]
     networks = [load_network(one, model) for one, model in zip(folders, models, strict=True)]
-    _check_outputs(networks, folders)
+    _check_outputs(networks, folders, first.input.tile_size_px)
     network = {
         "type": "Ensemble",
         "members": [model.network for model in models],
@@ -77,22 +74,32 @@ def _head(model: BundleModel) -> dict[str, Any]:
     """What decides how a head's outputs are read: all but its losses."""
     head = model.network.get("bbox_head")
     if not isinstance(head, dict):
-        raise BundleError(f"{model.name!r} has no dense bbox_head: use single-stage detectors")
+        raise BundleError(
+            f"{model.name!r} has no dense bbox_head of its own: "
+            "an ensemble is made of single networks"
+        )
     return {key: value for key, value in head.items() if not key.startswith("loss")}
 
 
-def _check_outputs(networks: "Sequence[nn.Module]", folders: Sequence[Path]) -> None:
+def _check_outputs(networks: "Sequence[nn.Module]", folders: Sequence[Path], side_px: int) -> None:
     """Backbones and necks may differ, if what the heads say of a tile has the same places."""
-    shapes = [_output_shapes(network) for network in networks]
+    shapes = [
+        _output_shapes(network, folder, side_px)
+        for network, folder in zip(networks, folders, strict=True)
+    ]
     for folder, one in zip(folders[1:], shapes[1:], strict=True):
         if one != shapes[0]:
             raise BundleError(f"{folder} gives outputs of other sizes than {folders[0]}")
 
 
-def _output_shapes(network: "nn.Module") -> list[tuple[int, ...]]:
+def _output_shapes(network: "nn.Module", folder: Path, side_px: int) -> list[tuple[int, ...]]:
     import torch
 
     described: Any = network
-    with torch.inference_mode():
-        outputs = described.bbox_head(described.extract_feat(torch.zeros(1, 3, TRY_PX, TRY_PX)))
+    try:
+        with torch.inference_mode():
+            blank = torch.zeros(1, 3, side_px, side_px)
+            outputs = described.bbox_head(described.extract_feat(blank))
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise BundleError(f"{folder} has a network that cannot run on a tile: {error}") from error
     return [tuple(level.shape) for output in outputs for level in output]

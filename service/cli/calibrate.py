@@ -26,7 +26,7 @@ def calibrate(
     ] = False,
     side_support: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="How far opinions of one side add up; the bundle's own."),
+        typer.Option(min=0, max=1, help="How far opinions of one side add up; else as BUNDLE."),
     ] = None,
     rival_power: Annotated[
         float | None,
@@ -93,13 +93,19 @@ def _fit_slide_score(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     from dataclasses import asdict
 
-    from service.composed_slides.cross_fit import cross_fit
+    from service.composed_slides.cross_fit import LOW_SHARE, cross_fit
     from service.composed_slides.looks import see_fields
 
     classes = calibrated.detector.info.classes
     weights = calibrated.model.slide_score.class_weights
     fitted = cross_fit(see_fields(calibrated.detector, held_out), classes, weights)
     figures = fitted.with_fitted_weights if fitted.weights_fitted else fitted.with_given_weights
+    if min(figures.negative_low_by_size.values()) < LOW_SHARE:
+        typer.echo(
+            f"warning: even with a margin of {fitted.margin:g} more than 5 of 100 negative slides "
+            "of some size score 0.1 or more: the slide score of this detector is of little use",
+            err=True,
+        )
     return asdict(fitted.model), {"margin": fitted.margin} | figures.to_json()
 
 
@@ -134,6 +140,9 @@ def _write_card(content: dict[str, Any], calibrated: "Calibrated") -> str:
     lines += ["The network's scores (lines) and the map from them to the probabilities that are"]
     lines += ["reported (red), fitted on the same fields.", "", "## Slide score", ""]
     figures = content["training"]["slides"]
-    lines += ["On slides composed of held-out fields that the coefficients were not fitted on:", ""]
+    lines += [
+        "On slides composed of held-out fields that the coefficients were not fitted on; a margin"
+    ]
+    lines += ["above 0 was chosen on these same slides:", ""]
     lines += [f"- {key.replace('_', ' ')}: {value}" for key, value in figures.items()]
     return "\n".join([*lines, ""])
