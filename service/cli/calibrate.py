@@ -140,9 +140,7 @@ def _write_card(content: dict[str, Any], calibrated: "Calibrated") -> str:
     lines += ["The network's scores (lines) and the map from them to the probabilities that are"]
     lines += ["reported (red), fitted on the same fields.", "", "## Slide score", ""]
     figures = content["training"]["slides"]
-    lines += [
-        "On slides composed of held-out fields that the coefficients were not fitted on; a margin"
-    ]
-    lines += ["above 0 was chosen on these same slides:", ""]
+    lines += ["On slides composed of held-out fields that the coefficients were not fitted on; a"]
+    lines += ["margin above 0 was chosen on these same slides:", ""]
     lines += [f"- {key.replace('_', ' ')}: {value}" for key, value in figures.items()]
     return "\n".join([*lines, ""])
