@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ZOO_DIR = Path(__file__).parent / "zoo"
 MAX_MODEL_BYTES = 1 << 20
 MAX_WEIGHTS_BYTES = 2 << 30
+#: Kinds that stand for one another: kernels may be stored shorter than the network uses them.
 FLOATS = ("torch.float16", "torch.bfloat16", "torch.float32", "torch.float64")
 
 Engine = Literal["auto", "torch", "openvino"]
@@ -165,7 +166,7 @@ def _check_fit(path: Path, weights: Mapping[str, "Tensor"], outline: "nn.Module"
 
 
 def _describe(weights: Mapping[str, "Tensor"]) -> dict[str, str]:
-    """Shape and kind by name; kernels may be stored shorter than they are used."""
+    """Shape and kind of number, by name."""
     return {
         name: f"{'float' if str(one.dtype) in FLOATS else one.dtype} {list(one.shape)}"
         for name, one in weights.items()

@@ -103,7 +103,7 @@ def _fit_slide_score(
     if min(figures.negative_low_by_size.values()) < LOW_SHARE:
         typer.echo(
             f"warning: even with a margin of {fitted.margin:g} more than 5 of 100 negative slides "
-            "of some size score 0.1 or more: the slide score of this detector is of little use",
+            "of some size score 0.1 or more: hold out more fields, or do without the slide score",
             err=True,
         )
     return asdict(fitted.model), {"margin": fitted.margin} | figures.to_json()
