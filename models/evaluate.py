@@ -42,7 +42,6 @@ class Evaluation:
         any_cell: one cell, one detection, whatever its class.
         normal_vs_abnormal: positive is abnormal; a cell that is missed or of the wrong side counts.
         confusion: (C + 1, C + 1) rows true, columns found, last = none.
-        negative_confusion: the same on fields without any abnormal cell.
         class_names: of rows and columns.
         num_images, num_cells: of the set.
     """
@@ -55,7 +54,6 @@ class Evaluation:
     any_cell: Rates
     normal_vs_abnormal: Rates
     confusion: NDArray[np.int64]
-    negative_confusion: NDArray[np.int64]
     class_names: tuple[str, ...]
     num_images: int
     num_cells: int
@@ -113,7 +111,6 @@ def evaluate(
     reported = [merge_cells(result, score_thresholds, merge_iou) for result in results]
     matrix = confusion_matrix(reported, len(classes))
     abnormal = np.array([one.is_abnormal for one in classes])
-    negative = [result for result in reported if not abnormal[result.true_label].any()]
     return Evaluation(
         map50=by_iou["map50"],
         ap50=by_iou["ap50"],
@@ -123,7 +120,6 @@ def evaluate(
         any_cell=rates_of_classes(matrix, np.ones(len(classes), bool)),
         normal_vs_abnormal=rates_of_classes(matrix, abnormal),
         confusion=matrix,
-        negative_confusion=confusion_matrix(negative, len(classes)),
         class_names=tuple(one.name for one in classes),
         num_images=len(results),
         num_cells=sum(len(result.true_label) for result in results),

@@ -23,6 +23,7 @@ from models.data.paste import cut_rare_cells
 from models.data.resample import Sample, resample_field
 from models.errors import TrainingError
 from models.evaluate import Evaluation
+from models.slide_score import FitSlideScore, FittedSlideScore
 from models.training.epochs import Epochs
 from models.training.export import export_bundle
 from models.training.gradient_ratio import GradientRatio
@@ -30,7 +31,7 @@ from models.training.loop import TrainState, run_epochs
 from models.training.phantom_fields import draw_histology_fields, draw_phantom_fields
 from models.training.progress import OnTrainProgress, TrainProgress
 from models.training.ranks import Ranks, join_ranks
-from models.training.validation import detect_held_out, measure
+from models.training.validation import as_detector, detect_held_out, measure
 
 Say = Callable[[str], None]
 
@@ -75,6 +76,7 @@ def run_training(
     options: TrainOptions,
     on_progress: OnTrainProgress = ignore_progress,
     say: Say = lambda line: None,
+    fit_slide_score: FitSlideScore | None = None,
 ) -> Path:
     """Trains, or goes on with, the run in `run_dir`.
 
@@ -85,6 +87,8 @@ def run_training(
         options: fold, device and the like.
         on_progress: called after every iteration.
         say: called with what is found in the data and with every measurement.
+        fit_slide_score: for the new detector, on the held-out fold; without, or without a fold,
+            the configuration's coefficients are taken.
 
     Returns:
         The bundle's folder.
@@ -105,13 +109,20 @@ def run_training(
     bundle = run_dir / "bundle"
     if not learned.is_first:
         return bundle
-    measured = None
-    if learned.held_out is not None:
-        results = detect_held_out(learned.network, config, learned.held_out)
-        measured = measure(results, config, learned.held_out, choose=True)
+    network, classes, held_out = learned.network, learned.fields.classes, learned.held_out
+    measured: tuple[Evaluation, tuple[float, ...]] | None = None
+    slide_score: FittedSlideScore | None = None
+    if held_out is not None:
+        results = detect_held_out(network, config, held_out)
+        measured = measure(results, config, held_out, choose=True)
         say(f"at the end: {summarise(measured[0])}")
-    classes, facts = learned.fields.classes, note_facts(config, learned.fields, options)
-    return export_bundle(learned.network, config, classes, bundle, options.name, facts, measured)
+        if fit_slide_score is not None:
+            detector = as_detector(network, config, classes, thresholds=measured[1])
+            slide_score = fit_slide_score(detector, held_out)
+    facts = note_facts(config, learned.fields, options)
+    return export_bundle(
+        network, config, classes, bundle, options.name, facts, measured, slide_score
+    )
 
 
 @dataclass(frozen=True)

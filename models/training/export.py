@@ -12,7 +12,7 @@ from models.classes import BETHESDA, CellClass
 from models.config import TrainConfig
 from models.evaluate import Evaluation
 from models.network import describe_for_classes
-from models.slide_score import estimate_rates, fit_slide_score
+from models.slide_score import FittedSlideScore
 
 #: For class lists whose weights the configuration does not give: the share of the worst severity.
 DEFAULT_WEIGHT = 1.0
@@ -54,6 +54,7 @@ def export_bundle(
     name: str,
     training: dict[str, Any],
     measured: tuple[Evaluation, tuple[float, ...]] | None,
+    slide_score: FittedSlideScore | None,
 ) -> Path:
     """Writes the bundle and returns its folder.
 
@@ -65,20 +66,31 @@ def export_bundle(
         name: of the detector.
         training: facts of the run: data, fold, seed, versions.
         measured: figures on held-out fields and the thresholds chosen there, if there were any.
+        slide_score: fitted there; None keeps the configuration's.
     """
     facts = training | {"code_version": importlib.metadata.version("cytolibra")}
     model = describe_bundle(config, classes, name, facts)
     if measured is not None:
         model["score_thresholds"] = measured[1]
-        weights = model["slide_score"]["class_weights"]
-        rates = estimate_rates(measured[0].confusion, measured[0].negative_confusion, classes)
-        fitted, facts_of_fit = fit_slide_score(rates, classes, weights)
-        model["slide_score"] = fitted
-        facts |= {"slide_score_on_composed_slides": facts_of_fit}
-        model["training"] = facts
     card = write_card(name, facts, measured[0] if measured else None, model["score_thresholds"])
+    if slide_score is not None:
+        model["slide_score"] = asdict(slide_score.model)
+        model["training"] = facts | {"slides": slide_score.figures}
+        card = "\n".join([card, *describe_slide_score(slide_score.figures), ""])
     write_bundle(folder, model, network.state_dict(), card)
     return folder
+
+
+def describe_slide_score(figures: dict[str, Any]) -> list[str]:
+    """Lines of a card: what the slide score is worth."""
+    return [
+        "## Slide score",
+        "",
+        "On slides composed of held-out fields that the coefficients were not fitted on; a",
+        "margin above 0 was chosen on these same slides:",
+        "",
+        *(f"- {key.replace('_', ' ')}: {value}" for key, value in figures.items()),
+    ]
 
 
 def write_card(

@@ -1,5 +1,6 @@
 """`cytolibra calibrate`: what is chosen for a detector on fields it did not learn from."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,7 +9,6 @@ import typer
 if TYPE_CHECKING:
     from models.bundle_model import BundleModel
     from models.calibrated import Calibrated
-    from models.data.coco import FieldSet
 
 
 def calibrate(
@@ -38,6 +38,7 @@ def calibrate(
     from models.bundle_writing import check_replaceable, write_bundle
     from models.calibrated import calibrate_scores
     from models.data.coco import read_coco
+    from service.composed_slides.coefficients import find_coefficients
 
     check_replaceable(output)
     folder = find_bundle(bundle)
@@ -47,14 +48,14 @@ def calibrate(
     _check_unseen(read_model(folder), fold)
     held_out = read_coco(data).only_fold(fold)
     calibrated = calibrate_scores(folder, held_out, side_support, rival_power)
-    slide_score, slide_figures = _fit_slide_score(calibrated, held_out)
+    slide_score = find_coefficients(calibrated.detector, held_out, _warn)
     content = calibrated.model.model_dump(mode="json", exclude={"weights_sha256"})
-    facts = {"calibrated_on_fold": fold, "slides": slide_figures}
+    facts = {"calibrated_on_fold": fold, "slides": slide_score.figures}
     if apply_to:
         facts |= {"measured_weights": calibrated.model.weights_sha256}
     content |= {
         "name": name or source.name,
-        "slide_score": slide_score,
+        "slide_score": asdict(slide_score.model),
         "training": source.training | facts,
     }
     pictures = {"reliability.png": _draw(calibrated, output)}
@@ -88,25 +89,8 @@ def _check_same_network(judged: "BundleModel", shipped: "BundleModel", folder: P
             )
 
 
-def _fit_slide_score(
-    calibrated: "Calibrated", held_out: "FieldSet"
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    from dataclasses import asdict
-
-    from service.composed_slides.cross_fit import LOW_SHARE, cross_fit
-    from service.composed_slides.looks import see_fields
-
-    classes = calibrated.detector.info.classes
-    weights = calibrated.model.slide_score.class_weights
-    fitted = cross_fit(see_fields(calibrated.detector, held_out), classes, weights)
-    figures = fitted.with_fitted_weights if fitted.weights_fitted else fitted.with_given_weights
-    if min(figures.negative_low_by_size.values()) < LOW_SHARE:
-        typer.echo(
-            f"warning: even with a margin of {fitted.margin:g} more than 5 of 100 negative slides "
-            "of some size score 0.1 or more: hold out more fields, or do without the slide score",
-            err=True,
-        )
-    return asdict(fitted.model), {"margin": fitted.margin} | figures.to_json()
+def _warn(line: str) -> None:
+    typer.echo(f"warning: {line}", err=True)
 
 
 def _draw(calibrated: "Calibrated", output: Path) -> bytes:
@@ -129,7 +113,7 @@ def _draw(calibrated: "Calibrated", output: Path) -> bytes:
 
 
 def _write_card(content: dict[str, Any], calibrated: "Calibrated") -> str:
-    from models.training.export import write_card
+    from models.training.export import describe_slide_score, write_card
 
     facts = {key: value for key, value in content["training"].items() if key != "slides"}
     if "measured_weights" in facts:
@@ -138,9 +122,5 @@ def _write_card(content: dict[str, Any], calibrated: "Calibrated") -> str:
     lines = [write_card(content["name"], facts, calibrated.figures, thresholds)]
     lines += ["## What a score is worth", "", "![reliability](reliability.png)", ""]
     lines += ["The network's scores (lines) and the map from them to the probabilities that are"]
-    lines += ["reported (red), fitted on the same fields.", "", "## Slide score", ""]
-    figures = content["training"]["slides"]
-    lines += ["On slides composed of held-out fields that the coefficients were not fitted on; a"]
-    lines += ["margin above 0 was chosen on these same slides:", ""]
-    lines += [f"- {key.replace('_', ' ')}: {value}" for key, value in figures.items()]
-    return "\n".join([*lines, ""])
+    lines += ["reported (red), fitted on the same fields.", ""]
+    return "\n".join([*lines, *describe_slide_score(content["training"]["slides"]), ""])

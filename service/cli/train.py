@@ -1,9 +1,15 @@
 """`cytolibra train`: labelled fields in, a detector bundle out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from models.data.coco import FieldSet
+    from models.slide_score import FittedSlideScore
+    from models.train import Say
+    from service.pipeline.types import Detector
 
 
 def train(
@@ -42,6 +48,25 @@ def train(
         unused_folds=tuple(unused_fold or ()),
     )
     with TrainProgressBar() as bar:
-        bundle = run_training(chosen, data, run_dir, options, bar.update, bar.say)
+
+        def fit(detector: "Detector", held_out: "FieldSet") -> "FittedSlideScore | None":
+            return _fit_slide_score(detector, held_out, bar.say)
+
+        bundle = run_training(chosen, data, run_dir, options, bar.update, bar.say, fit)
     typer.echo(f"detector: {bundle}")
     typer.echo(f"use it:   cytolibra analyse SLIDE -o OUT --detector {bundle}")
+
+
+def _fit_slide_score(
+    detector: "Detector", held_out: "FieldSet", say: "Say"
+) -> "FittedSlideScore | None":
+    """On the held-out fold; None where its fields do not suffice to compose slides."""
+    from service.composed_slides.coefficients import find_coefficients
+    from service.errors import DatasetError
+
+    say("fitting the slide score on slides composed of the held-out fields")
+    try:
+        return find_coefficients(detector, held_out, lambda line: say(f"warning: {line}"))
+    except DatasetError as error:
+        say(f"warning: the slide score keeps the configuration's coefficients: {error}")
+        return None

@@ -10,12 +10,16 @@ from models.phantom import draw_field
 from tests.models.small_network import describe_model
 
 
-def write_fields(folder: Path, num_fields: int = 6, num_folds: int = 2) -> Path:
+def write_fields(
+    folder: Path, num_fields: int = 6, num_folds: int = 2, every_other_negative: bool = False
+) -> Path:
     """A folder with images/ and annotations.json: classes NILM and HSIL, folds in turn."""
     (folder / "images").mkdir(parents=True)
     images, annotations = [], []
     for index in range(num_fields):
-        pixels, bbox, label = draw_field(index, 160, 140, 0.5, 6, {"NILM": 0.6, "HSIL": 0.4})
+        negative = every_other_negative and index // num_folds % 2
+        mix = {"NILM": 1.0} if negative else {"NILM": 0.6, "HSIL": 0.4}
+        pixels, bbox, label = draw_field(index, 160, 140, 0.5, 6, mix)
         name = f"field{index}.png"
         cv2.imwrite(str(folder / "images" / name), pixels[:, :, ::-1])
         images.append(

@@ -58,6 +58,14 @@ def test_negative_slides_of_other_draws_score_low_and_abnormal_ones_high(
     assert figures.category_near >= figures.category_agrees > 0.3
 
 
+def test_a_detector_that_finds_nothing_is_fitted_too(pieces: Pieces) -> None:
+    slides = draw_slides_to_fit(pieces, BETHESDA)
+    blind = replace(slides, found=np.zeros_like(slides.found))
+    fitted = fit_slide_score(blind, BETHESDA, WEIGHTS, 0.0)
+    assert np.isfinite([fitted.intercept, fitted.slope]).all()
+    assert min(fitted.category_min_fractions) > 0
+
+
 def test_a_slide_of_nothing_but_the_worst_cells_scores_near_one(model: SlideScoreModel) -> None:
     assert abnormality_score(np.array([0, 0, 0, 0, 0, 500]), model) > 0.9
     assert abnormality_score(np.array([500, 0, 0, 0, 0, 0]), model) < 0.1

@@ -1,0 +1,57 @@
+"""`cytolibra train` fits the slide score to the new detector where its held-out fields suffice."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from models.bundle import load_detector, read_model
+from models.classes import BETHESDA
+from models.train import TrainOptions, run_training
+from service.cli.main import app
+from service.composed_slides import cross_fit, fit, judge
+from service.composed_slides.coefficients import find_coefficients
+from tests.models.small_training import make_config, write_fields
+
+
+def test_fields_that_do_not_suffice_leave_the_configurations_coefficients_and_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(epochs=1)
+    monkeypatch.setattr("models.config.read_config", lambda path: config)
+    data, run = write_fields(tmp_path / "data"), tmp_path / "run"
+    command = ["train", "fcos_lite0", str(data), "-o", str(run), "--fold", "0", "--device", "cpu"]
+    done = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "keeps the configuration's coefficients: 3 fields cannot be split in 4" in " ".join(
+        done.output.split()
+    )
+    model = read_model(run / "bundle")
+    assert model.slide_score.slope == config.slide_score.slope
+    assert "slides" not in model.training
+
+
+def test_a_new_detector_is_served_with_coefficients_fitted_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit, "NUM_SLIDES", 100)
+    monkeypatch.setattr(fit, "PRIOR_TOTALS", (10.0,))
+    monkeypatch.setattr(cross_fit, "NUM_PARTS", 2)
+    monkeypatch.setattr(cross_fit, "MARGINS", (0.0, 0.3))
+    monkeypatch.setattr(judge, "SIZES", (30, 300))
+    monkeypatch.setattr(judge, "SHARES", (0.02, 0.5))
+    config = make_config(epochs=1)
+    data = write_fields(tmp_path / "data", num_fields=16, every_other_negative=True)
+    bundle = run_training(
+        config,
+        data,
+        tmp_path / "run",
+        TrainOptions("small", 0, "cpu", 1, 9),
+        fit_slide_score=partial(find_coefficients, warn=print),
+    )
+    fitted = load_detector(str(bundle)).info.slide_score
+    assert fitted.intercept != config.slide_score.intercept
+    assert read_model(bundle).training["slides"]["margin"] in (0.0, 0.3)
+    assert "## Slide score" in (bundle / "card.md").read_text()
+    assert len(fitted.class_weights) == 2 < len(BETHESDA)

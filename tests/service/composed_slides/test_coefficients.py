@@ -1,0 +1,39 @@
+"""A new detector's coefficients come with their figures, and with a warning where they are poor."""
+
+from dataclasses import asdict
+
+import pytest
+
+from models.bundle_model import SlideScoreCoefficients
+from models.data.coco import FieldSet
+from service.composed_slides import coefficients, fit, judge
+from service.composed_slides.coefficients import find_coefficients
+from tests.service.composed_slides.conftest import SpotDetector
+
+
+@pytest.fixture(autouse=True)
+def _few_slides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit, "NUM_SLIDES", 200)
+    monkeypatch.setattr(judge, "SIZES", (30, 300))
+    monkeypatch.setattr(judge, "SHARES", (0.02, 0.5))
+
+
+def test_a_detector_wrong_under_changed_light_alone_tells_slides_apart_without_a_warning(
+    fields: FieldSet,
+) -> None:
+    warned: list[str] = []
+    fitted = find_coefficients(SpotDetector(), fields, warned.append)
+    SlideScoreCoefficients(**asdict(fitted.model))
+    assert fitted.figures["margin"] == 0
+    assert fitted.figures["auc"] > 0.85
+    assert warned == []
+
+
+def test_too_few_low_negative_slides_are_warned_of(
+    fields: FieldSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coefficients, "LOW_SHARE", 1.01)
+    warned: list[str] = []
+    find_coefficients(SpotDetector(), fields, warned.append)
+    assert len(warned) == 1
+    assert "hold out more fields" in warned[0]
