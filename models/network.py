@@ -5,14 +5,17 @@ every `type` must stand on the list here, and those keys are refused.
 """
 
 import copy
+import itertools
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_module_registration_hook
 
 from models.errors import BundleError
 from models.losses import load_losses
@@ -46,6 +49,11 @@ ALLOWED_TYPES = frozenset(
 REFUSED_KEYS = frozenset(
     {"custom_imports", "_base_", "_scope_", "_delete_", "checkpoint", "pretrained", "plugins"}
 )
+
+#: Numbers that lengthen plain lists while a network is built, and the most that makes sense.
+LARGEST = {"num_points": 225, "scales_per_octave": 32}
+#: Parts of parts, down to the last layer; the shipped ensemble of three has 854.
+MAX_MODULES = 10_000
 
 #: What mmdet and torch raise on arguments that make no sense; tried by changing every one of them.
 BUILD_ERRORS = (
@@ -85,10 +93,10 @@ def outline_network(description: dict[str, Any]) -> nn.Module:
     """The same network on the "meta" device: its weights have names and shapes, but take no memory.
 
     Raises:
-        BundleError: as `build_network`.
+        BundleError: as `build_network`, or it has more than `MAX_MODULES` parts.
     """
     _load_mmdet()  # what modules make when they are imported must not stand on "meta"
-    with torch.device("meta"):
+    with torch.device("meta"), _limit_modules():
         return build_network(description)
 
 
@@ -106,7 +114,7 @@ def check_description(description: dict[str, Any]) -> None:
     """Refuses what is not on the lists above.
 
     Raises:
-        BundleError: names the type or key, and where it stands.
+        BundleError: names the type, key or number, and where it stands.
     """
     if not isinstance(description, dict) or "type" not in description:
         raise BundleError("the network's description must be an object with a 'type'")
@@ -117,6 +125,27 @@ def check_description(description: dict[str, Any]) -> None:
             raise BundleError(
                 f"{place} = {value!r} is not allowed: see ALLOWED_TYPES in models/network.py"
             )
+        if key in LARGEST and isinstance(value, int | float) and not value <= LARGEST[key]:
+            raise BundleError(f"{place} = {value!r} is too large: {LARGEST[key]} is the most")
+
+
+@contextmanager
+def _limit_modules() -> Iterator[None]:
+    """A few characters of a description can ask for a million layers."""
+    seen = itertools.count(1)
+
+    def count(parent: nn.Module, name: str, part: nn.Module) -> None:
+        if next(seen) > MAX_MODULES:
+            raise BundleError(
+                f"the network's description asks for more than {MAX_MODULES} parts: a "
+                "number in it, as of layers, is too large"
+            )
+
+    hook = register_module_module_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _walk(value: Any, place: str) -> Iterator[tuple[str, str, Any]]:

@@ -7,7 +7,12 @@ import pytest
 
 from models.config import CONFIGS_DIR, read_config
 from models.errors import BundleError
-from models.network import build_network, check_description, describe_for_classes
+from models.network import (
+    build_network,
+    check_description,
+    describe_for_classes,
+    outline_network,
+)
 from tests.models.small_network import describe_network
 
 
@@ -105,3 +110,28 @@ def test_what_is_no_description_is_refused(description: Any) -> None:
 def test_wrong_arguments_are_reported_as_such(place: str, value: Any) -> None:
     with pytest.raises(BundleError, match="cannot be built"):
         build_network(with_value(place, value))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"stacked_convs": 10**9},
+        {"strides": [8] * 50_000, "regress_ranges": [[-1, 1e8]] * 50_000},
+    ],
+)
+def test_a_network_of_a_million_layers_is_refused_before_it_is_made(
+    change: dict[str, Any],
+) -> None:
+    description = describe_network()
+    description["bbox_head"] |= change
+    with pytest.raises(BundleError, match="more than 10000 parts"):
+        outline_network(description)
+    # The next one is counted anew.
+    assert outline_network(describe_network())
+
+
+@pytest.mark.parametrize("value", [10**10, 1e300, float("nan")])
+def test_numbers_that_would_fill_the_memory_are_refused_by_name(value: float) -> None:
+    description = with_value("bbox_head.num_points", value)
+    with pytest.raises(BundleError, match=r"bbox_head\.num_points = .* is too large: 225"):
+        check_description(description)
