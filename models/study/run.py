@@ -1,14 +1,11 @@
 """One run of a study: trained, measured on its held-out fold, written as one JSON file."""
 
 import importlib.metadata
-import json
-import os
 import platform
 import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +14,13 @@ from models.classes import CellClass
 from models.data.coco import FieldSet, read_coco
 from models.errors import StudyError
 from models.metrics import FieldResult, precision_curves
+from models.study.result import (
+    RunFigures,
+    RunHardware,
+    RunResult,
+    load_result,
+    write_result,
+)
 from models.study.spec import Run
 from models.train import Learned, TrainOptions, learn
 from models.training.progress import OnTrainProgress
@@ -34,7 +38,7 @@ def finish_run(
     result_path: Path,
     device: str,
     on_progress: OnTrainProgress = lambda progress: None,
-) -> dict[str, Any]:
+) -> RunResult:
     """Trains and measures one run, or reads its result if it is there already.
 
     Args:
@@ -44,9 +48,6 @@ def finish_run(
         result_path: of the JSON file, written whole or not at all.
         device: "auto", "cpu" or "cuda".
         on_progress: called after every iteration.
-
-    Returns:
-        The content of the JSON file.
 
     Raises:
         StudyError: the file holds the result of another configuration, or on other data.
@@ -64,15 +65,14 @@ def finish_run(
         unused_folds=run.unused_folds,
     )
     learned = learn(run.config, everything, run_dir, options, on_progress)
-    hardware = {"hardware": _hardware(device, learned.train_s)}
-    result = _describe(run, everything, learned) | hardware
-    _write_result(result, result_path)
+    result = _describe(run, everything, learned, device)
+    write_result(result, result_path)
     shutil.rmtree(run_dir)
     return result
 
 
 def adopt_result(
-    run: Run, result_path: Path, finished: dict[str, dict[str, Any]], fields: FieldSet
+    run: Run, result_path: Path, finished: dict[str, RunResult], fields: FieldSet
 ) -> bool:
     """Takes over the result that another study has of the very same training, if one has.
 
@@ -86,21 +86,14 @@ def adopt_result(
         Whether there was one; its `adopted_from` then names the study and run that trained.
     """
     other = finished.get(run.digest)
-    if other is None or other["labels_sha256"] != fields.digest():
+    if other is None or other.labels_sha256 != fields.digest():
         return False
-    own = {"run": run.id, "options": run.options}
-    _write_result(other | own, result_path)
+    own = other.model_copy(update={"run": run.id, "options": run.options})
+    write_result(own, result_path)
     return True
 
 
-def _write_result(result: dict[str, Any], path: Path) -> None:
-    part = path.with_suffix(".part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, path)
-
-
-def read_result(run: Run, path: Path, fields: FieldSet | None = None) -> dict[str, Any] | None:
+def read_result(run: Run, path: Path, fields: FieldSet | None = None) -> RunResult | None:
     """The result of this very run, or None where it is not finished.
 
     Args:
@@ -114,17 +107,13 @@ def read_result(run: Run, path: Path, fields: FieldSet | None = None) -> dict[st
     """
     if not path.exists():
         return None
-    try:
-        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        digest, labels = result["config_digest"], result["labels_sha256"]
-    except (OSError, ValueError, KeyError) as error:
-        raise StudyError(f"{path} is no result of a run ({error}): delete it") from error
-    if digest != run.digest:
+    result = load_result(path)
+    if result.config_digest != run.digest:
         raise StudyError(
             f"{path} is the result of another configuration of {run.id!r}: the study has changed "
             "since; delete the file to run it anew, or write the results to another folder"
         )
-    if fields is not None and labels != fields.digest():
+    if fields is not None and result.labels_sha256 != fields.digest():
         raise StudyError(
             f"{path} is a result on other fields or labels: write the results of these to another "
             "folder"
@@ -141,35 +130,36 @@ def frequency_groups(fields: FieldSet) -> dict[str, str]:
     return groups
 
 
-def _describe(run: Run, everything: FieldSet, learned: Learned) -> dict[str, Any]:
+def _describe(run: Run, everything: FieldSet, learned: Learned, device: str) -> RunResult:
     if learned.held_out is None:
         raise StudyError(f"{run.id}: a run of a study needs a fold to be measured on")
     results = detect_held_out(learned.network, run.config, learned.held_out)
     figures, thresholds = measure(results, run.config, learned.held_out, choose=True)
     classes = learned.fields.classes
     names = [one.name for one in classes]
-    return {
-        "run": run.id,
-        "options": run.options,
-        "fold": run.fold,
-        "seed": run.seed,
-        "unused_folds": list(run.unused_folds),
-        "config": run.config_name,
-        "config_digest": run.digest,
-        "labels_sha256": everything.digest(),
-        "epochs": run.config.train.epochs,
-        "frequency_groups": frequency_groups(everything),
-        "figures": figures.to_json() | {"score_thresholds": list(thresholds)},
-        "precision_at_recall": _curves(results, classes),
-        "gradient_ratio_by_epoch": {
+    return RunResult(
+        run=run.id,
+        options=run.options,
+        fold=run.fold,
+        seed=run.seed,
+        unused_folds=run.unused_folds,
+        config=run.config_name,
+        config_digest=run.digest,
+        labels_sha256=everything.digest(),
+        epochs=run.config.train.epochs,
+        frequency_groups=frequency_groups(everything),
+        figures=RunFigures(**figures.to_json(), score_thresholds=thresholds),
+        precision_at_recall=_curves(results, classes),
+        gradient_ratio_by_epoch={
             name: [round(ratios[label], 5) for ratios in learned.gradients.ratio_by_epoch]
             for label, name in enumerate(names)
         },
-        "classifier_weight_norm": dict(
+        classifier_weight_norm=dict(
             zip(names, classifier_weight_norms(learned.network, len(names)), strict=True)
         ),
-        "num_parameters": sum(one.numel() for one in learned.network.parameters()),
-    }
+        num_parameters=sum(one.numel() for one in learned.network.parameters()),
+        hardware=_hardware(device, learned.train_s),
+    )
 
 
 def _curves(
@@ -184,13 +174,13 @@ def _curves(
     return {name: [round(float(value), 4) for value in curve] for name, curve in curves.items()}
 
 
-def _hardware(device: str, train_s: float) -> dict[str, Any]:
+def _hardware(device: str, train_s: float) -> RunHardware:
     gpu = device != "cpu" and torch.cuda.is_available()
-    return {
-        "device": torch.cuda.get_device_name() if gpu else platform.processor() or "cpu",
-        "threads": torch.get_num_threads(),
-        "train_s": round(train_s, 1),
-        "torch": torch.__version__,
-        "code_version": importlib.metadata.version("cytolibra"),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    return RunHardware(
+        device=torch.cuda.get_device_name() if gpu else platform.processor() or "cpu",
+        threads=torch.get_num_threads(),
+        train_s=round(train_s, 1),
+        torch=str(torch.__version__),
+        code_version=importlib.metadata.version("cytolibra"),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+    )

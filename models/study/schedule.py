@@ -4,7 +4,6 @@ A study that is interrupted goes on where it stopped: finished runs have their J
 their checkpoint. Its tables are left to `tables.py`.
 """
 
-import json
 import multiprocessing
 import os
 import queue
@@ -20,6 +19,7 @@ import torch
 
 from models.data.coco import FieldSet, read_coco
 from models.errors import CytolibraError, StudyError
+from models.study.result import RunResult, load_result
 from models.study.run import adopt_result, finish_run, read_result
 from models.study.spec import Run
 from models.training.progress import TrainProgress
@@ -48,7 +48,7 @@ class Where:
         """The JSON file of a run."""
         return self.results_dir / f"{run.id}.json"
 
-    def read_other_studies(self) -> dict[str, dict[str, Any]]:
+    def read_other_studies(self) -> dict[str, RunResult]:
         """Results of studies in `adopt_dir`, by configuration digest.
 
         Raises:
@@ -56,12 +56,9 @@ class Where:
         """
         found = {}
         for path in sorted(self.adopt_dir.glob("*/runs/*.json")) if self.adopt_dir else []:
-            try:
-                result = json.loads(path.read_text(encoding="utf-8"))
-                origin = result.get("adopted_from", f"{path.parent.parent.name}/{result['run']}")
-                found[str(result["config_digest"])] = result | {"adopted_from": origin}
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                raise StudyError(f"{path} is no result of a run ({error}): delete it") from error
+            result = load_result(path)
+            origin = result.adopted_from or f"{path.parent.parent.name}/{result.run}"
+            found[result.config_digest] = result.model_copy(update={"adopted_from": origin})
         return found
 
 
@@ -198,7 +195,7 @@ def _run_in_process(run: Run, where: Where, device: str, threads: int, reports: 
         reports.put(RunReport(run.id, 0.0, done=True, error=str(error)))
 
 
-def read_results(runs: Sequence[Run], where: Where) -> list[dict[str, Any]]:
+def read_results(runs: Sequence[Run], where: Where) -> list[RunResult]:
     """Results of the runs that are finished.
 
     Raises:

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from models.study.result import RunResult
 from models.study.spec import MAX_REPEATS, StudySpec
-
-Result = dict[str, Any]
 
 #: Figures that are compared, with the heading of their column.
 FIGURES = {
@@ -26,7 +25,7 @@ FIGURES = {
 }
 
 
-def summarise_study(study: StudySpec, results: Sequence[Result]) -> dict[str, Any]:
+def summarise_study(study: StudySpec, results: Sequence[RunResult]) -> dict[str, Any]:
     """The whole summary, as it is written to summary.json.
 
     Returns:
@@ -35,9 +34,9 @@ def summarise_study(study: StudySpec, results: Sequence[Result]) -> dict[str, An
         mean difference, the runs it rests on and the p value of a sign-flip permutation test.
     """
     axes = [axis.name for axis in study.axes]
-    by_cell: dict[tuple[str, ...], list[Result]] = {}
+    by_cell: dict[tuple[str, ...], list[RunResult]] = {}
     for result in results:
-        by_cell.setdefault(tuple(result["options"][axis] for axis in axes), []).append(result)
+        by_cell.setdefault(tuple(result.options[axis] for axis in axes), []).append(result)
     by_cell = {cell: by_cell[cell] for cell in _in_order(study, by_cell)}
     return {
         "title": study.title,
@@ -48,15 +47,17 @@ def summarise_study(study: StudySpec, results: Sequence[Result]) -> dict[str, An
     }
 
 
-def read_figures(result: Result) -> dict[str, float]:
+def read_figures(result: RunResult) -> dict[str, float]:
     """The compared figures of one run; those that its fold cannot give are left out."""
-    figures = result["figures"]
-    found = {key: figures[key] for key in ("map50", "any_cell_ap50", "abnormal_ap50")}
-    found["f1"] = figures["normal_vs_abnormal"]["f1"]
+    figures = result.figures
+    found: dict[str, float | None] = {
+        "map50": figures.map50,
+        "any_cell_ap50": figures.any_cell_ap50,
+        "abnormal_ap50": figures.abnormal_ap50,
+        "f1": figures.normal_vs_abnormal.f1,
+    }
     for group in ("frequent", "common", "rare"):
-        values = [
-            ap for name, ap in figures["ap50"].items() if result["frequency_groups"][name] == group
-        ]
+        values = [ap for name, ap in figures.ap50.items() if result.frequency_groups[name] == group]
         found[group] = float(np.mean(values)) if values else None
     return {key: float(value) for key, value in found.items() if value is not None}
 
@@ -132,13 +133,15 @@ def _in_order(study: StudySpec, cells: Iterable[tuple[str, ...]]) -> list[tuple[
     return sorted(cells, key=place)
 
 
-def _summarise_cell(axes: list[str], cell: tuple[str, ...], runs: list[Result]) -> dict[str, Any]:
+def _summarise_cell(
+    axes: list[str], cell: tuple[str, ...], runs: list[RunResult]
+) -> dict[str, Any]:
     figures = [read_figures(run) for run in runs]
-    by_class = [run["figures"]["ap50"] for run in runs]
+    by_class = [run.figures.ap50 for run in runs]
     return {
         "options": dict(zip(axes, cell, strict=True)),
         "num_runs": len(runs),
-        "train_s": round(float(np.mean([run["hardware"]["train_s"] for run in runs])), 1),
+        "train_s": round(float(np.mean([run.hardware.train_s for run in runs])), 1),
         "figures": {
             key: _mean_sd(figures, key) for key in FIGURES if any(key in one for one in figures)
         },
@@ -155,7 +158,7 @@ def _mean_sd(rows: Sequence[dict[str, float]], key: str) -> dict[str, float | No
 
 
 def _test_cells(
-    study: StudySpec, by_cell: dict[tuple[str, ...], list[Result]]
+    study: StudySpec, by_cell: dict[tuple[str, ...], list[RunResult]]
 ) -> list[dict[str, Any]]:
     if study.baseline is None:
         return []
@@ -165,11 +168,11 @@ def _test_cells(
         reference = by_cell.get((*cell[:-1], study.baseline))
         if cell[-1] == study.baseline or reference is None:
             continue
-        by_repeat = {(run["fold"], run["seed"]): read_figures(run) for run in reference}
+        by_repeat = {(run.fold, run.seed): read_figures(run) for run in reference}
         pairs = [
-            (read_figures(run), by_repeat[run["fold"], run["seed"]])
+            (read_figures(run), by_repeat[run.fold, run.seed])
             for run in runs
-            if (run["fold"], run["seed"]) in by_repeat
+            if (run.fold, run.seed) in by_repeat
         ]
         figures = {key: _compare(pairs, key) for key in FIGURES}
         tests.append(

@@ -1,12 +1,12 @@
 """Means, spreads and tests of a study, against numbers worked out by hand."""
 
 import math
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.study.result import RunFigures, RunHardware, RunRates, RunResult
 from models.study.spec import StudySpec
 from models.study.tables import sign_flip_test, summarise_study, write_markdown
 
@@ -20,22 +20,42 @@ def make_study(baseline: str | None = "CE") -> StudySpec:
     return StudySpec.model_validate(content | {"repeats": [{"fold": 0, "seed": 0}]})
 
 
-def make_result(loss: str, fold: int, ap50: dict[str, float]) -> dict[str, Any]:
-    figures = {
-        "map50": sum(ap50.values()) / len(ap50),
-        "ap50": ap50,
-        "any_cell_ap50": 0.8,
-        "abnormal_ap50": None,
-        "normal_vs_abnormal": {"precision": 1.0, "recall": 0.5, "f1": 2 / 3},
-    }
-    return {
-        "options": {"detector": "FCOS", "loss": loss},
-        "fold": fold,
-        "seed": 0,
-        "frequency_groups": {"NILM": "frequent", "HSIL": "common", "SCC": "rare"},
-        "figures": figures,
-        "hardware": {"train_s": 10.0 + fold},
-    }
+def make_result(loss: str, fold: int, ap50: dict[str, float]) -> RunResult:
+    rates = RunRates(precision=1.0, recall=0.5, f1=2 / 3)
+    figures = RunFigures(
+        map50=sum(ap50.values()) / len(ap50),
+        ap50=ap50,
+        any_cell_ap50=0.8,
+        abnormal_ap50=None,
+        by_centre_distance_10um={},
+        any_cell=rates,
+        normal_vs_abnormal=rates,
+        confusion_matrix={},
+        num_images=1,
+        num_cells=1,
+        score_thresholds=(0.5,) * len(ap50),
+    )
+    hardware = RunHardware(
+        device="cpu", threads=1, train_s=10.0 + fold, torch="", code_version="", finished=""
+    )
+    return RunResult(
+        run=f"{loss}{fold}",
+        options={"detector": "FCOS", "loss": loss},
+        fold=fold,
+        seed=0,
+        unused_folds=(),
+        config="fcos_lite0",
+        config_digest="",
+        labels_sha256="",
+        epochs=1,
+        frequency_groups={"NILM": "frequent", "HSIL": "common", "SCC": "rare"},
+        figures=figures,
+        precision_at_recall={},
+        gradient_ratio_by_epoch={},
+        classifier_weight_norm={},
+        num_parameters=1,
+        hardware=hardware,
+    )
 
 
 RESULTS = [

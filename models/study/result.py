@@ -1,0 +1,124 @@
+"""What one run of a study gave: the content of its JSON file, written whole or not at all."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.errors import StudyError
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RunRates(_Part):
+    """Of detections at the thresholds, 0-1."""
+
+    precision: float
+    recall: float
+    f1: float
+
+
+class RunFigures(_Part):
+    """`models.evaluate.Evaluation` as plain values, and the thresholds chosen for it.
+
+    `ap50` has the classes that the held-out fold has cells of.
+    """
+
+    map50: float
+    ap50: dict[str, float]
+    any_cell_ap50: float | None
+    abnormal_ap50: float | None
+    by_centre_distance_10um: dict[str, Any]
+    any_cell: RunRates
+    normal_vs_abnormal: RunRates
+    confusion_matrix: dict[str, Any]
+    num_images: int
+    num_cells: int
+    score_thresholds: tuple[float, ...]
+
+
+class RunHardware(_Part):
+    """Where, when and for how long it was trained."""
+
+    device: str
+    threads: int
+    train_s: float
+    torch: str
+    code_version: str
+    finished: str
+
+
+class RunResult(_Part):
+    """One run.
+
+    Attributes:
+        run: its id in the study.
+        options: the study's axes, with the option that this run has of each.
+        fold, seed: measured on, trained with.
+        unused_folds: neither.
+        config, config_digest: name of the configuration it began with; digest of all that it
+            learned by.
+        labels_sha256: of the fields.
+        epochs: it was trained for.
+        frequency_groups: "rare", "common" or "frequent" by class, on all fields.
+        figures: on the held-out fold.
+        precision_at_recall: at recall 0, 0.01, … 1, by class and for any cell.
+        gradient_ratio_by_epoch: Σ|∇⁺| / Σ|∇⁻| since the beginning, by class.
+        classifier_weight_norm: by class.
+        num_parameters: of the network.
+        hardware: where it was trained.
+        adopted_from: "study/run" that trained it, where it was another one.
+    """
+
+    run: str
+    options: dict[str, str]
+    fold: int
+    seed: int
+    unused_folds: tuple[int, ...]
+    config: str
+    config_digest: str
+    labels_sha256: str
+    epochs: int
+    frequency_groups: dict[str, str]
+    figures: RunFigures
+    precision_at_recall: dict[str, list[float]]
+    gradient_ratio_by_epoch: dict[str, list[float]]
+    classifier_weight_norm: dict[str, float]
+    num_parameters: int
+    hardware: RunHardware
+    adopted_from: str | None = Field(default=None, exclude_if=lambda value: value is None)
+
+
+def load_result(path: Path) -> RunResult:
+    """The result in a file.
+
+    Raises:
+        StudyError: it cannot be read, or is no result.
+    """
+    try:
+        return RunResult.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise StudyError(f"{path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "content"
+        raise StudyError(
+            f"{path} is no result of a run ({place}: {first['msg']}): delete it"
+        ) from error
+
+
+def write_result(result: RunResult, path: Path) -> None:
+    """Writes the file whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    part = path.with_suffix(".part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = json.dumps(result.model_dump(mode="json"), indent=1)
+    part.write_text(content + "\n", encoding="utf-8")
+    os.replace(part, path)
