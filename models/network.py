@@ -6,6 +6,7 @@ every `type` must stand on the list here, and those keys are refused.
 
 import copy
 import itertools
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,8 +51,18 @@ REFUSED_KEYS = frozenset(
     {"custom_imports", "_base_", "_scope_", "_delete_", "checkpoint", "pretrained", "plugins"}
 )
 
-#: Numbers that lengthen plain lists while a network is built, and the most that makes sense.
-LARGEST = {"num_points": 225, "scales_per_octave": 32}
+#: Numbers that lengthen loops or lists outside "meta", and lengths of lists that are multiplied by
+#: others there: the most that makes sense.
+LARGEST = {
+    "num_points": 225,
+    "scales_per_octave": 32,
+    "num_outs": 16,
+    "strides": 16,
+    "point_strides": 16,
+    "base_sizes": 16,
+    "ratios": 32,
+    "scales": 32,
+}
 #: Parts of parts, down to the last layer; the shipped ensemble of three has 854.
 MAX_MODULES = 10_000
 
@@ -125,17 +136,26 @@ def check_description(description: dict[str, Any]) -> None:
             raise BundleError(
                 f"{place} = {value!r} is not allowed: see ALLOWED_TYPES in models/network.py"
             )
-        if key in LARGEST and isinstance(value, int | float) and not value <= LARGEST[key]:
-            raise BundleError(f"{place} = {value!r} is too large: {LARGEST[key]} is the most")
+        if key in LARGEST and not _size(value) <= LARGEST[key]:
+            raise BundleError(f"{place} is too large: {LARGEST[key]} is the most")
+
+
+def _size(value: Any) -> float:
+    """A number itself, the length of the longest list; what is neither is left to mmdet."""
+    if isinstance(value, list | tuple):
+        return max([len(value), *(len(one) for one in value if isinstance(one, list | tuple))])
+    return value if isinstance(value, int | float) else 0
 
 
 @contextmanager
 def _limit_modules() -> Iterator[None]:
     """A few characters of a description can ask for a million layers."""
     seen = itertools.count(1)
+    thread = threading.get_ident()
 
     def count(parent: nn.Module, name: str, part: nn.Module) -> None:
-        if next(seen) > MAX_MODULES:
+        # The hook is the whole process's; other threads may build what they like.
+        if threading.get_ident() == thread and next(seen) > MAX_MODULES:
             raise BundleError(
                 f"the network's description asks for more than {MAX_MODULES} parts: a "
                 "number in it, as of layers, is too large"

@@ -25,6 +25,6 @@ class FittedSlideScore:
     figures: dict[str, Any]
 
 
-#: From a detector at its thresholds and fields that it did not learn from; None where these fields
-#: do not suffice.
-FitSlideScore = Callable[[Detector, FieldSet], FittedSlideScore | None]
+#: From a detector at its thresholds and fields that it did not learn from. Raises DatasetError
+#: where these fields do not suffice.
+FitSlideScore = Callable[[Detector, FieldSet], FittedSlideScore]

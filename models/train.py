@@ -6,7 +6,7 @@
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,11 @@ from models.data.coco import FieldSet, check_images, read_coco, require_mpp
 from models.data.describe import describe_fields
 from models.data.paste import cut_rare_cells
 from models.data.resample import Sample, resample_field
-from models.errors import TrainingError
+from models.errors import DatasetError, TrainingError
 from models.evaluate import Evaluation
-from models.slide_score import FitSlideScore, FittedSlideScore
+from models.slide_score import FitSlideScore
 from models.training.epochs import Epochs
-from models.training.export import export_bundle
+from models.training.export import Trained, export_bundle
 from models.training.gradient_ratio import GradientRatio
 from models.training.loop import TrainState, run_epochs
 from models.training.phantom_fields import draw_histology_fields, draw_phantom_fields
@@ -109,20 +109,38 @@ def run_training(
     bundle = run_dir / "bundle"
     if not learned.is_first:
         return bundle
-    network, classes, held_out = learned.network, learned.fields.classes, learned.held_out
-    measured: tuple[Evaluation, tuple[float, ...]] | None = None
-    slide_score: FittedSlideScore | None = None
-    if held_out is not None:
-        results = detect_held_out(network, config, held_out)
-        measured = measure(results, config, held_out, choose=True)
+    measured = None
+    if learned.held_out is not None:
+        results = detect_held_out(learned.network, config, learned.held_out)
+        measured = measure(results, config, learned.held_out, choose=True)
         say(f"at the end: {summarise(measured[0])}")
-        if fit_slide_score is not None:
-            detector = as_detector(network, config, classes, thresholds=measured[1])
-            slide_score = fit_slide_score(detector, held_out)
-    facts = note_facts(config, learned.fields, options)
-    return export_bundle(
-        network, config, classes, bundle, options.name, facts, measured, slide_score
+    trained = Trained(
+        learned.network,
+        config,
+        learned.fields.classes,
+        options.name,
+        note_facts(config, learned.fields, options),
+        measured,
     )
+    # Written before the fit, so that nothing which goes wrong there can cost the training.
+    export_bundle(trained, bundle)
+    if fit_slide_score is not None and learned.held_out is not None:
+        _add_slide_score(trained, learned.held_out, bundle, fit_slide_score, say)
+    return bundle
+
+
+def _add_slide_score(
+    trained: Trained, held_out: FieldSet, bundle: Path, fit: FitSlideScore, say: Say
+) -> None:
+    """Writes the bundle again with coefficients of its own, or with the reason why it has none."""
+    try:
+        slide_score = fit(as_detector(trained), held_out)
+    except DatasetError as error:
+        say(f"warning: the slide score keeps the configuration's coefficients: {error}")
+        note = {"slide_score": f"not fitted to this detector: {error}"}
+        export_bundle(replace(trained, facts=trained.facts | note), bundle)
+    else:
+        export_bundle(trained, bundle, slide_score)
 
 
 @dataclass(frozen=True)

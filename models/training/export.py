@@ -1,7 +1,7 @@
 """A trained network written as a bundle, with a card that says how it came to be."""
 
 import importlib.metadata
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,32 @@ from models.slide_score import FittedSlideScore
 DEFAULT_WEIGHT = 1.0
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A network that is done, and what its bundle says of it.
+
+    Attributes:
+        network: on the CPU.
+        config: it was trained with.
+        classes: of the data, in label order.
+        name: of the detector.
+        facts: of the run: data, fold, seed, versions.
+        measured: figures on held-out fields and the thresholds chosen there, if there were any.
+    """
+
+    network: nn.Module
+    config: TrainConfig
+    classes: tuple[CellClass, ...]
+    name: str
+    facts: dict[str, Any]
+    measured: tuple[Evaluation, tuple[float, ...]] | None
+
+    def describe(self) -> dict[str, Any]:
+        """model.json without its weights' digest."""
+        model = describe_bundle(self.config, self.classes, self.name, self.facts)
+        return model | ({"score_thresholds": self.measured[1]} if self.measured else {})
+
+
 def describe_bundle(
     config: TrainConfig, classes: tuple[CellClass, ...], name: str, training: dict[str, Any]
 ) -> dict[str, Any]:
@@ -28,7 +54,7 @@ def describe_bundle(
     if is_other or len(score["class_weights"]) != len(classes):
         worst = max((one.severity for one in classes), default=0) or 1
         score["class_weights"] = [DEFAULT_WEIGHT * one.severity / worst for one in classes]
-        score["category_min_fractions"] = [max(score["category_min_fractions"])] * len(classes)
+        score["category_min_fractions"] = [_strictest_fraction(config)] * len(classes)
     thresholds = config.postprocess.score_thresholds
     if len(thresholds) != len(classes):
         thresholds = (min(thresholds),) * len(classes)
@@ -46,39 +72,35 @@ def describe_bundle(
     }
 
 
+def _strictest_fraction(config: TrainConfig) -> float:
+    """Of the abnormal classes: that of the negative one, which is never asked for, is 1."""
+    score = config.slide_score
+    pairs = zip(score.class_weights, score.category_min_fractions, strict=True)
+    return max((fraction for weight, fraction in pairs if weight > 0), default=0.0)
+
+
 def export_bundle(
-    network: nn.Module,
-    config: TrainConfig,
-    classes: tuple[CellClass, ...],
-    folder: Path,
-    name: str,
-    training: dict[str, Any],
-    measured: tuple[Evaluation, tuple[float, ...]] | None,
-    slide_score: FittedSlideScore | None,
-) -> Path:
-    """Writes the bundle and returns its folder.
+    trained: Trained, folder: Path, slide_score: FittedSlideScore | None = None
+) -> None:
+    """Writes the bundle, replacing the one that is there.
 
     Args:
-        network: trained, on the CPU.
-        config: it was trained with.
-        classes: of the data, in label order.
+        trained: the network and its facts.
         folder: of the bundle.
-        name: of the detector.
-        training: facts of the run: data, fold, seed, versions.
-        measured: figures on held-out fields and the thresholds chosen there, if there were any.
-        slide_score: fitted there; None keeps the configuration's.
+        slide_score: fitted to it; None keeps the configuration's coefficients.
+
+    Raises:
+        BundleError: the folder cannot be written.
     """
-    facts = training | {"code_version": importlib.metadata.version("cytolibra")}
-    model = describe_bundle(config, classes, name, facts)
-    if measured is not None:
-        model["score_thresholds"] = measured[1]
-    card = write_card(name, facts, measured[0] if measured else None, model["score_thresholds"])
+    facts = trained.facts | {"code_version": importlib.metadata.version("cytolibra")}
+    model = trained.describe() | {"training": facts}
+    figures = trained.measured[0] if trained.measured else None
+    card = write_card(trained.name, facts, figures, model["score_thresholds"])
     if slide_score is not None:
         model["slide_score"] = asdict(slide_score.model)
         model["training"] = facts | {"slides": slide_score.figures}
         card = "\n".join([card, *describe_slide_score(slide_score.figures), ""])
-    write_bundle(folder, model, network.state_dict(), card)
-    return folder
+    write_bundle(folder, model, trained.network.state_dict(), card)
 
 
 def describe_slide_score(figures: dict[str, Any]) -> list[str]:

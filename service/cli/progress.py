@@ -54,6 +54,12 @@ class TrainProgressBar:
             loss=f"{progress.loss:.3f}",
         )
 
+    def fit(self, seen: int, total: int) -> None:
+        """Shows how far the fit of the slide score is, after the last epoch."""
+        self._bar.update(
+            self._task, completed=seen, total=total, epoch="done, slide score", loss="-"
+        )
+
     def say(self, line: str) -> None:
         """Prints a line above the bar."""
         self._bar.console.print(line)

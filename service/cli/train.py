@@ -8,7 +8,6 @@ import typer
 if TYPE_CHECKING:
     from models.data.coco import FieldSet
     from models.slide_score import FittedSlideScore
-    from models.train import Say
     from service.pipeline.types import Detector
 
 
@@ -19,7 +18,10 @@ def train(
     data: Annotated[Path, typer.Argument(help="Folder with images/ and annotations.json (COCO).")],
     run_dir: Annotated[Path, typer.Option("-o", "--output", help="Folder of the run.")],
     fold: Annotated[
-        int | None, typer.Option(help="Hold this fold out of training and measure on it.")
+        int | None,
+        typer.Option(
+            help="Hold this fold out; on it measure, choose thresholds, fit the slide score."
+        ),
     ] = None,
     unused_fold: Annotated[
         list[int] | None, typer.Option(help="Neither learn from this fold nor measure on it.")
@@ -37,6 +39,7 @@ def train(
     from models.config import find_config, read_config
     from models.train import TrainOptions, run_training
     from service.cli.progress import TrainProgressBar
+    from service.composed_slides.coefficients import find_coefficients
 
     chosen = read_config(find_config(config)).with_training(seed=seed, epochs=epochs)
     options = TrainOptions(
@@ -49,24 +52,11 @@ def train(
     )
     with TrainProgressBar() as bar:
 
-        def fit(detector: "Detector", held_out: "FieldSet") -> "FittedSlideScore | None":
-            return _fit_slide_score(detector, held_out, bar.say)
+        def fit(detector: "Detector", held_out: "FieldSet") -> "FittedSlideScore":
+            return find_coefficients(
+                detector, held_out, lambda line: bar.say(f"warning: {line}"), bar.fit
+            )
 
         bundle = run_training(chosen, data, run_dir, options, bar.update, bar.say, fit)
     typer.echo(f"detector: {bundle}")
     typer.echo(f"use it:   cytolibra analyse SLIDE -o OUT --detector {bundle}")
-
-
-def _fit_slide_score(
-    detector: "Detector", held_out: "FieldSet", say: "Say"
-) -> "FittedSlideScore | None":
-    """On the held-out fold; None where its fields do not suffice to compose slides."""
-    from service.composed_slides.coefficients import find_coefficients
-    from service.errors import DatasetError
-
-    say("fitting the slide score on slides composed of the held-out fields")
-    try:
-        return find_coefficients(detector, held_out, lambda line: say(f"warning: {line}"))
-    except DatasetError as error:
-        say(f"warning: the slide score keeps the configuration's coefficients: {error}")
-        return None

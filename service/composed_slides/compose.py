@@ -109,16 +109,23 @@ def _draw_anchored(
     abnormal = np.array([one.is_abnormal for one in classes])
     content = pieces.true[:, abnormal].sum(axis=1)
     times = np.zeros(len(pieces.anchor), np.int64)
-    grades = np.unique(pieces.anchor[pieces.anchor != CLEAN])
+    # A cell whose nucleus is marked outside the field lies in no piece.
+    usable = (pieces.anchor != CLEAN) & (content > 0)
+    if not usable.any():
+        raise DatasetError(
+            "no abnormal cell lies inside the fields, so that abnormal slides cannot be composed: "
+            "give more fields"
+        )
+    grades = np.unique(pieces.anchor[usable])
     for grade, share in zip(grades, rng.dirichlet(np.full(len(grades), 0.5)), strict=True):
-        of_grade = np.flatnonzero((pieces.anchor == grade) & (content > 0))
+        of_grade = np.flatnonzero((pieces.anchor == grade) & usable)
         chosen = of_grade[_of_few_fields(pieces.field_index[of_grade], ANCHORED_FIELDS, rng)]
         # A piece that holds more than is wanted in all would spoil a small slide.
         fitting = chosen[content[chosen] <= max(target, content[chosen].min())]
         number = _round_by_chance(target * share / content[fitting].mean(), rng)
         times[fitting] += rng.multinomial(number, np.full(len(fitting), 1 / len(fitting)))
     if not times.any():
-        single = np.flatnonzero((pieces.anchor != CLEAN) & (content == content[content > 0].min()))
+        single = np.flatnonzero(usable & (content == content[usable].min()))
         times[rng.choice(single)] = 1
     return times
 
@@ -129,6 +136,8 @@ def _draw_clean(pieces: Pieces, target: int, rng: np.random.Generator) -> NDArra
     clean = np.flatnonzero(pieces.anchor == CLEAN)
     chosen = clean[_of_few_fields(pieces.field_index[clean], CLEAN_FIELDS, rng)]
     mean = pieces.true[chosen].sum(axis=1).mean()
+    if mean < MIN_MEAN_CELLS:  # the few drawn are sparse; all of them may not be
+        chosen, mean = clean, pieces.true[clean].sum(axis=1).mean()
     if mean < MIN_MEAN_CELLS:
         raise DatasetError(
             "the clean parts of the fields hold next to no cells, so that negative slides cannot "

@@ -156,7 +156,7 @@ def _fit_fractions(slides: ComposedSlides, classes: Sequence[CellClass]) -> tupl
     for one in classes:
         as_bad = slides.found[:, [other.severity >= one.severity for other in classes]].sum(axis=1)
         share = as_bad[large] / total[large]
-        # A detector that finds next to nothing has no slide with so many.
+        # A detector that finds next to nothing counts as many cells on no slide.
         seldom = float(np.quantile(share, NEGATIVE_SHARE)) if len(share) else 0.0
         fractions.append(round(max(seldom, MIN_FRACTION), 5))
     return tuple(fractions)

@@ -47,10 +47,16 @@ def cut_pieces(seen: Sequence[SeenField], classes: Sequence[CellClass], seed: in
     """Pieces of all fields: clean ones where there is room, four around every abnormal cell.
 
     Raises:
-        DatasetError: there is nothing clean, or nothing abnormal.
+        DatasetError: there is nothing clean, or nothing abnormal, or all classes are of one side.
     """
     rng = np.random.default_rng(seed)
     abnormal = np.array([one.is_abnormal for one in classes])
+    if abnormal.all() or not abnormal.any():
+        known = ", ".join(f"{one.name} {one.severity}" for one in classes)
+        raise DatasetError(
+            f"slides cannot be composed of classes of one side alone (severities: {known}): 0 is "
+            "negative, more is abnormal; change it in the categories of annotations.json"
+        )
     parts = []
     for index, one in enumerate(seen):
         is_abnormal = abnormal[one.field.label]

@@ -1,13 +1,16 @@
 """Only networks of allowed parts are built; what could run code is refused by name."""
 
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+from torch import nn
 
 from models.config import CONFIGS_DIR, read_config
 from models.errors import BundleError
 from models.network import (
+    _limit_modules,
     build_network,
     check_description,
     describe_for_classes,
@@ -116,7 +119,7 @@ def test_wrong_arguments_are_reported_as_such(place: str, value: Any) -> None:
     "change",
     [
         {"stacked_convs": 10**9},
-        {"strides": [8] * 50_000, "regress_ranges": [[-1, 1e8]] * 50_000},
+        {"conv_bias": True, "stacked_convs": 9_000},
     ],
 )
 def test_a_network_of_a_million_layers_is_refused_before_it_is_made(
@@ -130,8 +133,35 @@ def test_a_network_of_a_million_layers_is_refused_before_it_is_made(
     assert outline_network(describe_network())
 
 
-@pytest.mark.parametrize("value", [10**10, 1e300, float("nan")])
-def test_numbers_that_would_fill_the_memory_are_refused_by_name(value: float) -> None:
-    description = with_value("bbox_head.num_points", value)
-    with pytest.raises(BundleError, match=r"bbox_head\.num_points = .* is too large: 225"):
+@pytest.mark.parametrize(
+    ("key", "value", "most"),
+    [
+        ("num_points", 10**10, 225),
+        ("num_points", float("nan"), 225),
+        ("scales_per_octave", 1e300, 32),
+        ("num_outs", 10**9, 16),
+        ("strides", [8] * 17, 16),
+        ("ratios", [1.0] * 33, 32),
+        ("scales", [[1.0] * 33], 32),
+    ],
+)
+def test_what_would_fill_the_memory_outside_the_outline_is_refused_by_name(
+    key: str, value: Any, most: int
+) -> None:
+    description = with_value(f"bbox_head.{key}", value)
+    with pytest.raises(BundleError, match=rf"bbox_head\.{key} is too large: {most} is the most"):
         check_description(description)
+
+
+def test_another_threads_networks_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    num_modules = sum(1 for _ in build_network(describe_network()).modules())
+    monkeypatch.setattr("models.network.MAX_MODULES", num_modules + 5)
+    for_others = nn.Sequential()
+    with _limit_modules():
+        elsewhere = Thread(
+            target=lambda: [for_others.append(nn.ReLU()) for _ in range(num_modules + 50)]
+        )
+        elsewhere.start()
+        elsewhere.join()
+        nn.Sequential(nn.ReLU())
+    assert len(for_others) == num_modules + 50

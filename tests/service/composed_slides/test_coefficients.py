@@ -2,12 +2,13 @@
 
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 
 from models.bundle_model import SlideScoreCoefficients
 from models.data.coco import FieldSet
 from service.composed_slides import coefficients, fit, judge
-from service.composed_slides.coefficients import find_coefficients
+from service.composed_slides.coefficients import find_coefficients, thin_out
 from tests.service.composed_slides.conftest import SpotDetector
 
 
@@ -37,3 +38,19 @@ def test_too_few_low_negative_slides_are_warned_of(
     find_coefficients(SpotDetector(), fields, warned.append)
     assert len(warned) == 1
     assert "hold out more fields" in warned[0]
+
+
+def test_a_large_fold_is_thinned_out_evenly_over_grades(fields: FieldSet) -> None:
+    few = thin_out(fields, 12)
+    assert len({one.path for one in few.fields}) == 12
+    negative = [np.mean([not one.label.any() for one in each.fields]) for each in (fields, few)]
+    assert negative[1] == pytest.approx(negative[0], abs=0.1)
+    assert thin_out(fields, 24) is fields
+
+
+def test_how_far_it_is_is_told(fields: FieldSet) -> None:
+    told: list[tuple[int, int]] = []
+    find_coefficients(
+        SpotDetector(), fields, lambda line: None, lambda seen, total: told.append((seen, total))
+    )
+    assert told == [(number, 24) for number in range(1, 25)]

@@ -1,5 +1,7 @@
 """Composed slides hold about the cells that were wanted, and none abnormal where none was."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,7 +16,9 @@ from service.composed_slides.compose import (
     draw_pieces,
     draw_wanted,
 )
-from service.composed_slides.pieces import Pieces
+from service.composed_slides.looks import SeenField
+from service.composed_slides.pieces import CLEAN, Pieces, cut_pieces
+from service.errors import DatasetError
 
 
 def test_wanted_slides_span_sizes_and_shares_and_half_are_negative() -> None:
@@ -65,3 +69,44 @@ HELD: list[Pieces] = []
 def _hold(pieces: Pieces) -> None:
     """Hypothesis runs a test many times within one use of a fixture; this one never changes."""
     HELD[:] = [pieces]
+
+
+def mark_outside(seen: list[SeenField], labels: tuple[int, ...]) -> list[SeenField]:
+    """The same fields with the nuclei of these classes marked left of the field."""
+    changed = []
+    for one in seen:
+        centre = one.field.centre_xy.copy()
+        centre[np.isin(one.field.label, labels), 0] = -50
+        changed.append(replace(one, field=replace(one.field, centre_xy=centre)))
+    return changed
+
+
+def test_a_grade_whose_nuclei_are_marked_outside_the_fields_is_left_out(
+    seen: list[SeenField],
+) -> None:
+    slides = compose_slides(
+        cut_pieces(mark_outside(seen, (5,)), BETHESDA), BETHESDA, [Wanted(300, 0.2)] * 20, seed=1
+    )
+    assert (slides.true[:, 1:5].sum(axis=1) > 0).all()
+    assert not slides.true[:, 5].any()
+
+
+def test_without_an_abnormal_nucleus_inside_no_abnormal_slide_is_composed(
+    seen: list[SeenField],
+) -> None:
+    pieces = cut_pieces(mark_outside(seen, (1, 2, 3, 4, 5)), BETHESDA)
+    with pytest.raises(DatasetError, match="no abnormal cell lies inside"):
+        compose_slides(pieces, BETHESDA, [Wanted(300, 0.2)], seed=1)
+
+
+def test_a_few_sparse_fields_do_not_spoil_a_slide(pieces: Pieces) -> None:
+    true = pieces.true.copy()
+    clean = pieces.anchor == CLEAN
+    fields = np.unique(pieces.field_index[clean])
+    true[clean & np.isin(pieces.field_index, fields[: len(fields) // 2])] = 0
+    sparse = replace(pieces, true=true)
+    slides = compose_slides(sparse, BETHESDA, [Wanted(1000, 0.0)] * 60, seed=3)
+    assert slides.true.sum(axis=1) == pytest.approx(np.full(60, 1000), rel=0.5)
+    true[clean] = 0
+    with pytest.raises(DatasetError, match="next to no cells"):
+        compose_slides(sparse, BETHESDA, [Wanted(1000, 0.0)], seed=3)

@@ -1,5 +1,7 @@
 """Pieces count what lies in them; clean ones stay clear of every abnormal cell."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,3 +54,10 @@ def test_fields_without_abnormal_cells_compose_no_slides(seen: list[SeenField]) 
     negative = [one for one in seen if not one.field.label.any()]
     with pytest.raises(DatasetError, match="abnormal"):
         cut_pieces(negative, BETHESDA)
+
+
+@pytest.mark.parametrize("severity", [0, 2])
+def test_classes_of_one_side_alone_compose_no_slides(seen: list[SeenField], severity: int) -> None:
+    classes = [replace(one, severity=severity) for one in BETHESDA]
+    with pytest.raises(DatasetError, match=rf"one side alone \(severities: NILM {severity}, "):
+        cut_pieces(seen, classes)
