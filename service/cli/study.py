@@ -52,14 +52,16 @@ def study(
 
 
 def _choose(runs: "list[Run]", texts: list[str]) -> "list[Run]":
-    """The runs whose id contains one of the texts, those of the first text first.
+    """The runs whose id is or contains one of the texts, those of the first text first.
 
     Raises:
         typer.BadParameter: no run's id contains one of them.
     """
     chosen: dict[str, Run] = {}
     for text in texts:
-        found = {run.id: run for run in runs if text in run.id}
+        # "focal--fold0--seed0" is a run, and part of the id of "equalized-focal--fold0--seed0".
+        exact = [run for run in runs if run.id == text]
+        found = {run.id: run for run in exact or runs if text in run.id}
         if not found:
             raise typer.BadParameter(
                 f"no run's id contains {text!r}; the first is {runs[0].id!r}", param_hint="--only"

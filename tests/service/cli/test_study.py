@@ -18,6 +18,12 @@ def test_runs_are_chosen_in_the_order_asked_for_and_each_once() -> None:
     assert len(ids) == len(set(ids)) == 4
 
 
+def test_a_whole_id_chooses_that_run_alone() -> None:
+    runs = list_runs(read_study(find_study("baselines")))
+    assert [run.id for run in _choose(runs, ["focal--fold0--seed0"])] == ["focal--fold0--seed0"]
+    assert len(_choose(runs, ["focal--fold0"])) == 2
+
+
 def test_a_text_that_fits_no_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(typer.BadParameter, match="grad-libre"):
         _choose(list_runs(read_study(find_study("losses"))), ["fold0", "grad-libre"])
