@@ -8,18 +8,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.errors import StudyError
+from models.metrics import Rates
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class RunRates(_Part):
-    """Of detections at the thresholds, 0-1."""
-
-    precision: float
-    recall: float
-    f1: float
 
 
 class RunFigures(_Part):
@@ -33,8 +26,8 @@ class RunFigures(_Part):
     any_cell_ap50: float | None
     abnormal_ap50: float | None
     by_centre_distance_10um: dict[str, Any]
-    any_cell: RunRates
-    normal_vs_abnormal: RunRates
+    any_cell: Rates
+    normal_vs_abnormal: Rates
     confusion_matrix: dict[str, Any]
     num_images: int
     num_cells: int

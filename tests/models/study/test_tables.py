@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.study.result import RunFigures, RunHardware, RunRates, RunResult
+from models.metrics import Rates
+from models.study.result import RunFigures, RunHardware, RunResult
 from models.study.spec import StudySpec
 from models.study.tables import sign_flip_test, summarise_study, write_markdown
 
@@ -21,7 +22,7 @@ def make_study(baseline: str | None = "CE") -> StudySpec:
 
 
 def make_result(loss: str, fold: int, ap50: dict[str, float]) -> RunResult:
-    rates = RunRates(precision=1.0, recall=0.5, f1=2 / 3)
+    rates = Rates(precision=1.0, recall=0.5, f1=2 / 3)
     figures = RunFigures(
         map50=sum(ap50.values()) / len(ap50),
         ap50=ap50,
