@@ -137,7 +137,8 @@ def check_description(description: dict[str, Any]) -> None:
                 f"{place} = {value!r} is not allowed: see ALLOWED_TYPES in models/network.py"
             )
         if key in LARGEST and not _size(value) <= LARGEST[key]:
-            raise BundleError(f"{place} is too large: {LARGEST[key]} is the most")
+            shown = repr(value)[:40]
+            raise BundleError(f"{place} = {shown} is too large: {LARGEST[key]} is the most")
 
 
 def _size(value: Any) -> float:
