@@ -22,12 +22,16 @@ class _Section(BaseModel):
 
 
 class TrainSection(_Section):
-    """How long and how fast to learn, and on which mixture of fields."""
+    """How long and how fast to learn, and on which mixture of fields.
+
+    `denoise_epochs` come before the others and need no labels: see `models/training/denoising.py`.
+    """
 
     epochs: int = Field(gt=0)
     batch_size: int = Field(gt=0)
     crop_px: int = Field(ge=64)
     pretrained: bool
+    denoise_epochs: int = Field(default=0, ge=0)
     lr: float = Field(gt=0)
     backbone_lr_factor: float = Field(gt=0, le=1)
     weight_decay: float = Field(ge=0)

@@ -1,5 +1,8 @@
 """Whether bfloat16 is multiplied in hardware here; elsewhere it is slower than float32."""
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import torch
 
 
@@ -8,3 +11,10 @@ def has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return True
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """bfloat16 where the hardware has it: it keeps float32's range, so losses need no scaling."""
+    if has_bfloat16(device):
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()

@@ -285,7 +285,7 @@ def claim_run_dir(
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     run = {
-        "config": config.model_dump(mode="json", exclude=NOT_LEARNED),
+        "config": config.model_dump(mode="json", exclude=NOT_LEARNED, exclude_defaults=True),
         "num_fields": len(fields.fields),
         "num_cells": fields.num_cells,
         "classes": [one.name for one in fields.classes],

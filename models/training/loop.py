@@ -5,12 +5,10 @@ Which fields are learned from, and what becomes of the network, is left to `mode
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -19,10 +17,12 @@ from torch.utils.tensorboard import SummaryWriter
 from models.config import TrainConfig
 from models.errors import TrainingError
 from models.network import build_network, describe_for_classes
-from models.precision import has_bfloat16
+from models.precision import mixed_precision
 from models.training.average import start_average
+from models.training.bad_batch import refuse_batch
 from models.training.batches import make_data_samples, normalise
 from models.training.checkpoint import read_checkpoint, save_checkpoint
+from models.training.denoising import denoise, without_labels
 from models.training.epochs import Batch, Epochs
 from models.training.gradient_ratio import GradientRatio
 from models.training.optimiser import make_optimiser, make_schedule
@@ -143,6 +143,8 @@ def run_epochs(
     )
     if (saved := read_checkpoint(run_dir)) is not None:
         state.restore(saved)
+    elif config.train.denoise_epochs:
+        state.train_s += _denoise_first(state, epochs, run_dir, on_progress)
     losses_of = share_gradients(state.network, ranks)
     log_dir = run_dir / ("tensorboard" if ranks.is_first else f"tensorboard-{ranks.rank}")
     with SummaryWriter(str(log_dir), purge_step=state.iteration) as writer:
@@ -152,7 +154,16 @@ def run_epochs(
             for batch in epochs.batches(state.epoch):
                 losses = _learn(state, losses_of, batch, config, device, run_dir)
                 _log(writer, state, losses)
-                on_progress(_progress(state, config, losses))
+                total = sum(float(value) for value in losses.values())
+                on_progress(
+                    TrainProgress(
+                        state.epoch,
+                        config.train.epochs,
+                        state.iteration,
+                        state.num_iterations,
+                        total,
+                    )
+                )
             state.epoch += 1
             state.gradients.end_epoch()
             state.train_s += time.monotonic() - start
@@ -163,11 +174,21 @@ def run_epochs(
     return state
 
 
-def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
-    """bfloat16 where the hardware has it: it keeps float32's range, so losses need no scaling."""
-    if has_bfloat16(device):
-        return torch.autocast(device.type, dtype=torch.bfloat16)
-    return nullcontext()
+def _denoise_first(
+    state: TrainState, epochs: Epochs, run_dir: Path, on_progress: OnTrainProgress
+) -> float:
+    """Seconds it took; the checkpoint that it leaves spares a resumed run from doing it again."""
+
+    def tell(epoch: int, iteration: int, loss: float) -> None:
+        on_progress(TrainProgress(epoch, num_epochs, iteration, num_iterations, loss, "denoising"))
+
+    num_epochs = epochs.config.train.denoise_epochs
+    num_iterations = without_labels(epochs).count_iterations()
+    train_s = denoise(state.network, epochs, run_dir, tell)
+    if epochs.ranks.is_first:
+        save_checkpoint(run_dir, state.checkpoint() | {"train_s": train_s})
+    epochs.ranks.wait()
+    return train_s
 
 
 def _learn(
@@ -181,12 +202,12 @@ def _learn(
     losses = _compute_losses(losses_of, batch, config, device)
     total = torch.stack(list(losses.values())).sum()
     if not torch.isfinite(total):
-        raise _refuse_batch(run_dir, batch, state, losses)
+        raise refuse_batch(run_dir, batch, state.iteration, losses, "the loss")
     state.optimiser.zero_grad(set_to_none=True)
     total.backward()  # type: ignore[no-untyped-call]
     norm = nn.utils.clip_grad_norm_(state.network.parameters(), config.train.grad_clip_norm)
     if not torch.isfinite(norm):
-        raise _refuse_batch(run_dir, batch, state, losses, "its gradient")
+        raise refuse_batch(run_dir, batch, state.iteration, losses, "its gradient")
     state.optimiser.step()
     state.schedule.step()
     state.average.update_parameters(state.network)
@@ -209,34 +230,7 @@ def _compute_losses(
     }
 
 
-def _progress(state: TrainState, config: TrainConfig, losses: dict[str, Tensor]) -> TrainProgress:
-    total = sum(float(value) for value in losses.values())
-    return TrainProgress(
-        state.epoch, config.train.epochs, state.iteration, state.num_iterations, total
-    )
-
-
 def _log(writer: SummaryWriter, state: TrainState, losses: dict[str, Tensor]) -> None:
     for name, value in losses.items():
         writer.add_scalar(f"train/{name}", float(value), state.iteration)
     writer.add_scalar("train/lr", state.schedule.get_last_lr()[0], state.iteration)
-
-
-def _refuse_batch(
-    run_dir: Path,
-    batch: Batch,
-    state: TrainState,
-    losses: dict[str, Tensor],
-    what: str = "the loss",
-) -> TrainingError:
-    pixels, boxes, labels = batch
-    path = run_dir / "batch_of_nan.npz"
-    cells = {f"boxes_{index}": box.numpy() for index, box in enumerate(boxes)}
-    cells |= {f"labels_{index}": label.numpy() for index, label in enumerate(labels)}
-    np.savez_compressed(path, pixels=pixels.numpy(), **cells)  # type: ignore[arg-type]
-    parts = ", ".join(f"{name} {float(value.detach()):.4g}" for name, value in losses.items())
-    return TrainingError(
-        f"{what} is not finite at iteration {state.iteration} ({parts}); the batch is in {path}: "
-        "look at it; or lower train.lr and train into another folder, as this run goes on with the "
-        "configuration it began with"
-    )

@@ -22,7 +22,7 @@ class TrainProgressBar:
 
     def __init__(self) -> None:
         self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
+            TextColumn("{task.fields[stage]} {task.fields[epoch]}"),
             BarColumn(),
             TaskProgressColumn(),
             TextColumn("loss {task.fields[loss]}"),
@@ -30,7 +30,7 @@ class TrainProgressBar:
             console=Console(stderr=True),
             disable=not sys.stderr.isatty(),
         )
-        self._task = self._bar.add_task("train", total=None, epoch="-", loss="-")
+        self._task = self._bar.add_task("train", total=None, stage="epoch", epoch="-", loss="-")
 
     def __enter__(self) -> "TrainProgressBar":
         self._bar.start()
@@ -50,6 +50,7 @@ class TrainProgressBar:
             self._task,
             completed=progress.iteration,
             total=progress.num_iterations,
+            stage="epoch" if progress.stage == "labels" else progress.stage,
             epoch=f"{progress.epoch + 1}/{progress.num_epochs}",
             loss=f"{progress.loss:.3f}",
         )
