@@ -1,6 +1,6 @@
 """A detector's scores made probabilities and its thresholds chosen, on fields it never saw."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,6 +45,7 @@ def calibrate_scores(
     held_out: FieldSet,
     side_support: float | None = None,
     rival_power: float | None = None,
+    on_field: Callable[[], None] = lambda: None,
 ) -> Calibrated:
     """Fits the map from score to probability, then chooses the thresholds.
 
@@ -53,6 +54,7 @@ def calibrate_scores(
         held_out: labelled fields that state their µm/px.
         side_support, rival_power: how a cell's opinions are weighed, see `models.opinions`; None
             leaves what the bundle says.
+        on_field: called after each field.
 
     Raises:
         BundleError: the bundle is broken, or has other classes than the fields.
@@ -65,7 +67,7 @@ def calibrate_scores(
     _check_classes(folder, classes, held_out)
     require_mpp(held_out)
     network = load_network(folder, model)
-    raw = detect_fields(make_detector(model, network, min_score=MIN_SCORE), held_out)
+    raw = detect_fields(make_detector(model, network, min_score=MIN_SCORE), held_out, on_field)
     least = (FIT_FROM_SCORE,) * len(classes)
     calibration = fit_calibration(
         [merge_cells(result, least, model.merge_iou) for result in raw], classes

@@ -25,14 +25,37 @@ def learned_from(training: dict[str, Any], fields: FieldSet, fold: int | None) -
             learned_from(one, fields, fold) if isinstance(one, dict) else None for one in members
         ]
         return True if True in each else None if None in each else False
-    digest, held = training.get("labels_sha256"), training.get("fold_held_out")
-    unused = training.get("unused_folds") or []
-    if not isinstance(digest, str) or not isinstance(unused, list):
+    digest, kept_away = _read_facts(training)
+    if digest is None:
         return None
-    kept_away = [one for one in (held, *unused) if isinstance(one, int)]
     if fold is not None and fold in kept_away:
         return False
     return digest == _digest_without(fields, kept_away)
+
+
+def belongs_to(training: dict[str, Any], fields: FieldSet) -> bool:
+    """Whether every network of a bundle learned from these fields without the folds it was denied.
+
+    Only then does the number of a fold say what a network has not seen.
+
+    Args:
+        training: of the bundle's model.json, which may be a stranger's.
+        fields: a whole data set.
+    """
+    members = training.get("members")
+    if isinstance(members, list) and members:
+        return all(isinstance(one, dict) and belongs_to(one, fields) for one in members)
+    digest, kept_away = _read_facts(training)
+    return digest is not None and digest == _digest_without(fields, kept_away)
+
+
+def _read_facts(training: dict[str, Any]) -> tuple[str | None, list[int]]:
+    """The digest of what a network learned from, if it says so, and the folds it was denied."""
+    digest, held = training.get("labels_sha256"), training.get("fold_held_out")
+    unused = training.get("unused_folds") or []
+    if not isinstance(digest, str) or not isinstance(unused, list):
+        return None, []
+    return digest, [one for one in (held, *unused) if isinstance(one, int)]
 
 
 def _digest_without(fields: FieldSet, folds: list[int]) -> str | None:

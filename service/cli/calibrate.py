@@ -9,6 +9,7 @@ import typer
 if TYPE_CHECKING:
     from models.bundle_model import BundleModel
     from models.calibrated import Calibrated
+    from models.data.coco import FieldSet
 
 
 def calibrate(
@@ -34,6 +35,9 @@ def calibrate(
     ] = None,
 ) -> None:
     """Fit probabilities, choose thresholds, fit the slide score; write a new bundle with them."""
+    from rich.console import Console
+    from rich.progress import Progress
+
     from models.bundle import find_bundle, load_network, read_model
     from models.bundle_writing import check_replaceable, write_bundle
     from models.calibrated import calibrate_scores
@@ -45,10 +49,21 @@ def calibrate(
     shipped = find_bundle(apply_to) if apply_to else folder
     source = read_model(shipped)
     _check_same_network(read_model(folder), source, shipped)
-    _check_unseen(read_model(folder), fold)
-    held_out = read_coco(data).only_fold(fold)
-    calibrated = calibrate_scores(folder, held_out, side_support, rival_power)
-    slide_score = find_coefficients(calibrated.detector, held_out, _warn)
+    fields = read_coco(data)
+    _check_unseen(read_model(folder), fields, fold)
+    held_out = fields.only_fold(fold)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Detecting", total=len(held_out.fields))
+        calibrated = calibrate_scores(
+            folder, held_out, side_support, rival_power, lambda: bar.advance(task)
+        )
+        task = bar.add_task("Slide score", total=None)
+        slide_score = find_coefficients(
+            calibrated.detector,
+            held_out,
+            _warn,
+            lambda seen, total: bar.update(task, completed=seen, total=total),
+        )
     content = calibrated.model.model_dump(mode="json", exclude={"weights_sha256"})
     facts = {"calibrated_on_fold": fold, "slides": slide_score.figures}
     if apply_to:
@@ -66,9 +81,10 @@ def calibrate(
     typer.echo(f"detector: {output}")
 
 
-def _check_unseen(model: "BundleModel", fold: int) -> None:
+def _check_unseen(model: "BundleModel", fields: "FieldSet", fold: int) -> None:
     """Every network of the bundle must have been trained without the fold."""
     from models.errors import BundleError
+    from models.known_fields import belongs_to
 
     for facts in model.training.get("members", [model.training]):
         if fold not in (facts.get("fold_held_out"), *facts.get("unused_folds", ())):
@@ -76,6 +92,11 @@ def _check_unseen(model: "BundleModel", fold: int) -> None:
                 f"{model.name!r} was not trained without fold {fold}: probabilities and thresholds "
                 "chosen on fields that it knows flatter; choose its held-out fold"
             )
+    if not belongs_to(model.training, fields):
+        _warn(
+            f"{model.name!r} was trained on other fields than these: that it did not see fold "
+            f"{fold} of them is taken from the number alone"
+        )
 
 
 def _check_same_network(judged: "BundleModel", shipped: "BundleModel", folder: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.data.coco import FieldSet, read_coco
-from models.known_fields import learned_from
+from models.known_fields import belongs_to, learned_from
 from tests.models.small_training import write_fields
 
 
@@ -77,3 +77,14 @@ def test_the_digest_tells_labels_and_scale_apart(fields: FieldSet) -> None:
 
 def test_data_of_the_held_out_fold_alone_are_not_known(fields: FieldSet) -> None:
     assert not learned_from(facts(fields.without_fold(1), 1), fields.only_fold(1), None)
+
+
+def test_a_bundle_belongs_to_the_data_that_its_networks_were_denied_folds_of(
+    fields: FieldSet,
+) -> None:
+    first, second = facts(fields.without_fold(1), 1), facts(fields.without_fold(2), 2)
+    assert belongs_to(first, fields)
+    assert belongs_to({"members": [first, second]}, fields)
+    assert not belongs_to(first, fields.without_fold(0))
+    assert not belongs_to({"members": [first, facts(fields.without_fold(0), 1)]}, fields)
+    assert not belongs_to({}, fields)

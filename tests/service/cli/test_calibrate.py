@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from models.bundle import load_detector, read_model
 from models.errors import BundleError
 from models.train import TrainOptions, run_training
 from service.cli.main import app
 from tests.models.small_training import make_config, write_fields
+from tests.service.cli.quick_fit import make_quick
 
 
 @pytest.mark.parametrize("fold", [None, 0])
@@ -21,6 +23,52 @@ def test_a_bundle_that_learned_from_the_fold_is_refused(fold: int | None, tmp_pa
     assert isinstance(done.exception, BundleError)
     assert "was not trained without fold 1" in str(done.exception)
     assert not (tmp_path / "new").exists()
+
+
+def test_what_is_chosen_without_a_fold_is_put_to_the_weights_of_all_fields(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_quick(monkeypatch)
+    data = write_fields(tmp_path / "data", num_fields=16, every_other_negative=True)
+    held, every = (
+        run_training(
+            make_config(epochs=1),
+            data,
+            tmp_path / f"run{fold}",
+            TrainOptions("small", fold, "cpu", 1, 9),
+        )
+        for fold in (0, None)
+    )
+    new = tmp_path / "new"
+    command = ["calibrate", str(held), str(data), "-o", str(new), "--fold", "0"]
+    command += ["--apply-to", str(every), "--name", "mine", "--side-support", "0.5"]
+    done = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "trained on other fields" not in done.output
+    model, trained = read_model(new), read_model(every)
+    assert model.name == load_detector(str(new)).info.name == "mine"
+    assert model.weights_sha256 == trained.weights_sha256 != read_model(held).weights_sha256
+    assert model.training["measured_weights"] == read_model(held).weights_sha256
+    assert model.side_support == 0.5
+    assert model.calibration is not None
+    assert model.slide_score != trained.slide_score
+    assert model.training["slides"]["margin"] in (0.0, 0.3)
+    assert "## What a score is worth" in (new / "card.md").read_text()
+    assert (new / "reliability.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_other_fields_than_those_of_the_training_are_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_quick(monkeypatch)
+    own = write_fields(tmp_path / "own")
+    options = TrainOptions("small", 0, "cpu", 1, 9)
+    bundle = run_training(make_config(epochs=1), own, tmp_path / "run", options)
+    other = write_fields(tmp_path / "other", num_fields=16, every_other_negative=True)
+    command = ["calibrate", str(bundle), str(other), "-o", str(tmp_path / "new"), "--fold", "0"]
+    done = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "'small' was trained on other fields than these" in done.output
 
 
 @pytest.mark.parametrize("command", ["ensemble", "calibrate"])

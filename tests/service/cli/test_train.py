@@ -16,10 +16,10 @@ from models.slide_score import FittedSlideScore
 from models.train import TrainOptions, run_training
 from models.training.export import describe_bundle
 from service.cli.main import app
-from service.composed_slides import cross_fit, fit, judge
 from service.composed_slides.coefficients import find_coefficients
 from service.pipeline.report import name_category
 from tests.models.small_training import make_config, write_fields
+from tests.service.cli.quick_fit import make_quick
 
 
 def test_fields_that_do_not_suffice_leave_the_configurations_coefficients_and_say_so(
@@ -66,12 +66,7 @@ def test_a_fit_that_breaks_costs_no_training(tmp_path: Path) -> None:
 def test_a_new_detector_is_served_with_coefficients_fitted_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fit, "NUM_SLIDES", 100)
-    monkeypatch.setattr(fit, "PRIOR_TOTALS", (10.0,))
-    monkeypatch.setattr(cross_fit, "NUM_PARTS", 2)
-    monkeypatch.setattr(cross_fit, "MARGINS", (0.0, 0.3))
-    monkeypatch.setattr(judge, "SIZES", (30, 300))
-    monkeypatch.setattr(judge, "SHARES", (0.02, 0.5))
+    make_quick(monkeypatch)
     config = make_config(epochs=1)
     data = write_fields(tmp_path / "data", num_fields=16, every_other_negative=True)
     bundle = run_training(
