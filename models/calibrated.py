@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
-from models.bundle import load_network, read_model
+from models.bundle import load_network
 from models.bundle_model import BundleModel, CalibrationModel
 from models.calibration import Calibration, fit_calibration
 from models.classes import CellClass
@@ -40,29 +41,55 @@ class Calibrated:
     figures: Evaluation
 
 
-def calibrate_scores(
-    folder: Path,
-    held_out: FieldSet,
+def choose_serving(
+    model: BundleModel,
+    tile_size_px: int | None = None,
     side_support: float | None = None,
     rival_power: float | None = None,
+) -> BundleModel:
+    """The same network served otherwise; None leaves a value as it is.
+
+    Args:
+        model: of a bundle; its calibration is dropped, for it was fitted to what it is.
+        tile_size_px: side of the tiles it is given; larger ones overlap less and need more memory.
+        side_support, rival_power: how a cell's opinions are weighed, see `models.opinions`.
+
+    Raises:
+        BundleError: a value is out of range.
+    """
+    content = model.model_dump() | {"calibration": None}
+    if tile_size_px is not None:
+        content["input"] |= {"tile_size_px": tile_size_px}
+    if side_support is not None:
+        content["side_support"] = side_support
+    if rival_power is not None:
+        content["rival_power"] = rival_power
+    try:
+        return BundleModel.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise BundleError(f"{model.name}: {place}: {first['msg']}") from error
+
+
+def calibrate_scores(
+    folder: Path,
+    model: BundleModel,
+    held_out: FieldSet,
     on_field: Callable[[], None] = lambda: None,
 ) -> Calibrated:
     """Fits the map from score to probability, then chooses the thresholds.
 
     Args:
-        folder: of a bundle that did not learn from `held_out`; its own calibration is dropped.
+        folder: of a bundle that did not learn from `held_out`.
+        model: of the bundle, from `choose_serving`.
         held_out: labelled fields that state their µm/px.
-        side_support, rival_power: how a cell's opinions are weighed, see `models.opinions`; None
-            leaves what the bundle says.
         on_field: called after each field.
 
     Raises:
         BundleError: the bundle is broken, or has other classes than the fields.
         DatasetError: an image cannot be read.
     """
-    chosen = {"side_support": side_support, "rival_power": rival_power}
-    given = {key: value for key, value in chosen.items() if value is not None}
-    model = read_model(folder).model_copy(update={"calibration": None} | given)
     classes = model.info("auto").classes
     _check_classes(folder, classes, held_out)
     require_mpp(held_out)

@@ -25,6 +25,9 @@ def calibrate(
     half: Annotated[
         bool, typer.Option("--half", help="Store kernels in 16 bits: half the size.")
     ] = False,
+    tile_size: Annotated[
+        int | None, typer.Option(help="Side of the tiles it is given, px; else as BUNDLE.")
+    ] = None,
     side_support: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="How far opinions of one side add up; else as BUNDLE."),
@@ -40,7 +43,7 @@ def calibrate(
 
     from models.bundle import find_bundle, load_network, read_model
     from models.bundle_writing import check_replaceable, write_bundle
-    from models.calibrated import calibrate_scores
+    from models.calibrated import calibrate_scores, choose_serving
     from models.data.coco import read_coco
     from service.composed_slides.coefficients import find_coefficients
 
@@ -52,11 +55,10 @@ def calibrate(
     fields = read_coco(data)
     _check_unseen(read_model(folder), fields, fold)
     held_out = fields.only_fold(fold)
+    chosen = choose_serving(read_model(folder), tile_size, side_support, rival_power)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("Detecting", total=len(held_out.fields))
-        calibrated = calibrate_scores(
-            folder, held_out, side_support, rival_power, lambda: bar.advance(task)
-        )
+        calibrated = calibrate_scores(folder, chosen, held_out, lambda: bar.advance(task))
         task = bar.add_task("Slide score", total=None)
         slide_score = find_coefficients(
             calibrated.detector,

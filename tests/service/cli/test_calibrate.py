@@ -42,6 +42,7 @@ def test_what_is_chosen_without_a_fold_is_put_to_the_weights_of_all_fields(
     new = tmp_path / "new"
     command = ["calibrate", str(held), str(data), "-o", str(new), "--fold", "0"]
     command += ["--apply-to", str(every), "--name", "mine", "--side-support", "0.5"]
+    command += ["--tile-size", "256"]
     done = CliRunner().invoke(app, command, catch_exceptions=False)
     assert done.exit_code == 0
     assert "trained on other fields" not in done.output
@@ -50,6 +51,7 @@ def test_what_is_chosen_without_a_fold_is_put_to_the_weights_of_all_fields(
     assert model.weights_sha256 == trained.weights_sha256 != read_model(held).weights_sha256
     assert model.training["measured_weights"] == read_model(held).weights_sha256
     assert model.side_support == 0.5
+    assert model.input.tile_size_px == 256 != trained.input.tile_size_px
     assert model.calibration is not None
     assert model.slide_score != trained.slide_score
     assert model.training["slides"]["margin"] in (0.0, 0.3)
@@ -69,6 +71,16 @@ def test_other_fields_than_those_of_the_training_are_warned_of(
     done = CliRunner().invoke(app, command, catch_exceptions=False)
     assert done.exit_code == 0
     assert "'small' was trained on other fields than these" in done.output
+
+
+def test_a_tile_that_no_network_can_halve_is_refused_before_the_work(tmp_path: Path) -> None:
+    data = write_fields(tmp_path / "data")
+    options = TrainOptions("small", 0, "cpu", 1, 9)
+    bundle = run_training(make_config(epochs=1), data, tmp_path / "run", options)
+    command = ["calibrate", str(bundle), str(data), "-o", str(tmp_path / "new"), "--fold", "0"]
+    done = CliRunner().invoke(app, [*command, "--tile-size", "500"])
+    assert isinstance(done.exception, BundleError)
+    assert "input.tile_size_px: Input should be a multiple of 32" in str(done.exception)
 
 
 @pytest.mark.parametrize("command", ["ensemble", "calibrate"])
