@@ -50,14 +50,15 @@ def choose_serving(
     """The same network served otherwise; None leaves a value as it is.
 
     Args:
-        model: of a bundle; its calibration is dropped, for it was fitted to what it is.
+        model: of a bundle.
         tile_size_px: side of the tiles it is given; larger ones overlap less and need more memory.
+            Fields are read whole, so no figure here depends on it.
         side_support, rival_power: how a cell's opinions are weighed, see `models.opinions`.
 
     Raises:
         BundleError: a value is out of range.
     """
-    content = model.model_dump() | {"calibration": None}
+    content = model.model_dump()
     if tile_size_px is not None:
         content["input"] |= {"tile_size_px": tile_size_px}
     if side_support is not None:
@@ -82,7 +83,7 @@ def calibrate_scores(
 
     Args:
         folder: of a bundle that did not learn from `held_out`.
-        model: of the bundle, from `choose_serving`.
+        model: of the bundle, perhaps changed by `choose_serving`; its calibration is dropped.
         held_out: labelled fields that state their µm/px.
         on_field: called after each field.
 
@@ -90,6 +91,7 @@ def calibrate_scores(
         BundleError: the bundle is broken, or has other classes than the fields.
         DatasetError: an image cannot be read.
     """
+    model = model.model_copy(update={"calibration": None})
     classes = model.info("auto").classes
     _check_classes(folder, classes, held_out)
     require_mpp(held_out)

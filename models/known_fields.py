@@ -33,7 +33,7 @@ def learned_from(training: dict[str, Any], fields: FieldSet, fold: int | None) -
     return digest == _digest_without(fields, kept_away)
 
 
-def belongs_to(training: dict[str, Any], fields: FieldSet) -> bool:
+def belongs_to(training: dict[str, Any], fields: FieldSet) -> bool | None:
     """Whether every network of a bundle learned from these fields without the folds it was denied.
 
     Only then does the number of a fold say what a network has not seen.
@@ -41,12 +41,16 @@ def belongs_to(training: dict[str, Any], fields: FieldSet) -> bool:
     Args:
         training: of the bundle's model.json, which may be a stranger's.
         fields: a whole data set.
+
+    Returns:
+        None where a network of the bundle does not say what it learned from.
     """
     members = training.get("members")
     if isinstance(members, list) and members:
-        return all(isinstance(one, dict) and belongs_to(one, fields) for one in members)
+        each = [belongs_to(one, fields) if isinstance(one, dict) else None for one in members]
+        return False if False in each else None if None in each else True
     digest, kept_away = _read_facts(training)
-    return digest is not None and digest == _digest_without(fields, kept_away)
+    return None if digest is None else digest == _digest_without(fields, kept_away)
 
 
 def _read_facts(training: dict[str, Any]) -> tuple[str | None, list[int]]:

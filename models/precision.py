@@ -1,4 +1,4 @@
-"""Whether bfloat16 is multiplied in hardware here; elsewhere it is slower than float32."""
+"""bfloat16 where it is multiplied in hardware; elsewhere it is slower than float32."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any

@@ -231,6 +231,7 @@ def validate(
 
 def note_facts(config: TrainConfig, fields: FieldSet, options: TrainOptions) -> dict[str, Any]:
     """What a bundle and its card say of the run."""
+    denoised = {"denoise_epochs": config.train.denoise_epochs}
     return {
         "fields": len(fields.fields),
         "cells": fields.num_cells,
@@ -239,7 +240,7 @@ def note_facts(config: TrainConfig, fields: FieldSet, options: TrainOptions) -> 
         "unused_folds": list(options.unused_folds),
         "seed": config.train.seed,
         "epochs": config.train.epochs,
-    }
+    } | (denoised if config.train.denoise_epochs else {})
 
 
 def summarise(figures: Evaluation) -> str:
@@ -284,6 +285,7 @@ def claim_run_dir(
         TrainingError: it holds another one, or its run.json is damaged.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
+    # Without defaults, so that a run of a version that did not know one yet goes on.
     run = {
         "config": config.model_dump(mode="json", exclude=NOT_LEARNED, exclude_defaults=True),
         "num_fields": len(fields.fields),

@@ -181,7 +181,7 @@ def _run_in_process(run: Run, where: Where, device: str, threads: int, reports: 
 
     def on_progress(progress: TrainProgress) -> None:
         nonlocal said
-        if progress.stage == "labels" and time.monotonic() - said >= REPORT_EVERY_S:
+        if time.monotonic() - said >= REPORT_EVERY_S:
             said = time.monotonic()
             reports.put(RunReport(run.id, progress.iteration / progress.num_iterations))
 

@@ -1,4 +1,6 @@
-"""Where a run stands, saved after every epoch so that an interrupted one goes on from there."""
+"""Where a run stands, saved after every epoch, and before the first where pixels alone were learned
+from, so that an interrupted one goes on from there.
+"""
 
 import os
 from pathlib import Path
@@ -25,12 +27,12 @@ def save_checkpoint(run_dir: Path, state: dict[str, Any]) -> None:
         part.unlink(missing_ok=True)
         raise TrainingError(
             f"{run_dir / CHECKPOINT} cannot be written ({error}): make room and start again, "
-            "the run goes on from the epoch before"
+            "the run goes on from where it was last saved"
         ) from error
 
 
 def read_checkpoint(run_dir: Path) -> dict[str, Any] | None:
-    """The run's checkpoint, or None before its first epoch has ended.
+    """The run's checkpoint, or None before it has saved any.
 
     Only tensors and plain values are read: a checkpoint cannot run code.
 

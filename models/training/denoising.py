@@ -7,7 +7,6 @@ Source: Pathak et al., Context Encoders, CVPR 2016; Xie et al., SimMIM, CVPR 202
 3.4: random squares, a plain decoder, and a loss on what was blanked alone.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +17,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
+from models.bundle_model import InputModel
+from models.errors import TrainingError
 from models.precision import mixed_precision
 from models.training.bad_batch import refuse_batch
 from models.training.batches import normalise
-from models.training.epochs import Batch, Epochs
+from models.training.epochs import Epochs
 from models.training.optimiser import make_optimiser, make_schedule
 
 #: Side of a blanked square: at 0.33 to 0.66 µm/px a quarter to half of a nucleus.
@@ -29,7 +30,10 @@ BLANK_PX = 16
 BLANK_FRACTION = 0.5
 #: Standard deviation of the noise on what stays in sight, in units of normalised pixels.
 NOISE_STD = 0.2
+#: A side that every network halves evenly, so that its stride shows.
+PROBE_PX = 256
 
+#: Called with the epoch, from 0, the iteration, from 1, and the loss.
 OnDenoised = Callable[[int, int, float], None]
 
 
@@ -37,58 +41,65 @@ class Denoiser(nn.Module):
     """A detector's backbone and neck, with a decoder from their finest level to pixels.
 
     Args:
-        network: an mmdet detector; it is trained in place.
-        crop_px: side S of its crops.
+        network: an mmdet detector in training mode; it is trained in place.
     """
 
-    def __init__(self, network: nn.Module, crop_px: int) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.backbone = network.get_submodule("backbone")
         self.neck = network.get_submodule("neck") if hasattr(network, "neck") else nn.Identity()
         device = next(network.parameters()).device
+        # In evaluation mode, or the norms would take the probe for a picture.
+        self.eval()
         with torch.no_grad():
-            finest = self.neck(self.backbone(torch.zeros(1, 3, crop_px, crop_px, device=device)))[0]
-        self.stride = crop_px // finest.shape[-1]
+            probe = torch.zeros(1, 3, PROBE_PX, PROBE_PX, device=device)
+            finest = self.neck(self.backbone(probe))[0]
+        self.train()
+        self.stride = PROBE_PX // finest.shape[-1]
         self.decoder = nn.Conv2d(finest.shape[1], 3 * self.stride**2, 1).to(device)
 
     def forward(self, damaged: Tensor) -> Tensor:
-        """Pixels, (B, 3, S', S'), of damaged ones (B, 3, S, S); S' is S to a whole stride."""
+        """Pixels, (B, 3, S', S'), of damaged ones (B, 3, S, S).
+
+        S' is S where that is a multiple of the stride, else by less than a stride more or less.
+        """
         finest = self.neck(self.backbone(damaged))[0]
         return functional.pixel_shuffle(self.decoder(finest), self.stride)
 
 
-def denoise(network: nn.Module, epochs: Epochs, run_dir: Path, on_progress: OnDenoised) -> float:
+def denoise(network: nn.Module, epochs: Epochs, run_dir: Path, on_progress: OnDenoised) -> None:
     """Trains the backbone and the neck in place for `train.denoise_epochs` epochs.
 
     Every field is drawn equally often and no label is looked at; drawn fields and pasted cells are
-    left out. An interruption costs all of it: it is short, and no checkpoint is written before its
-    end.
+    left out. The learning rate rises and falls as in a run of that length. There is no checkpoint
+    within: an interruption costs all of it.
 
     Args:
         network: an mmdet detector on its device, in training mode.
         epochs: of the run.
         run_dir: gets the batch, should the loss not be finite.
-        on_progress: called with the epoch, counted from 0, the iteration, from 1, and the loss.
-
-    Returns:
-        Seconds.
+        on_progress: called after every iteration.
 
     Raises:
-        TrainingError: the loss or its gradient is not finite.
+        TrainingError: the loss or its gradient is not finite, or a process has no batch.
     """
-    start = time.monotonic()
     unlabelled = without_labels(epochs)
     how = unlabelled.config.train
-    denoiser = Denoiser(network, how.crop_px).train()
+    if (num_iterations := unlabelled.count_iterations()) == 0:
+        raise TrainingError(
+            "there is not one batch of unlabelled fields for every process: lower "
+            "train.batch_size, take fewer processes, or set train.denoise_epochs = 0"
+        )
+    denoiser = Denoiser(network)
     several = epochs.ranks.world > 1
     shared = DistributedDataParallel(denoiser, find_unused_parameters=True) if several else denoiser
     optimiser = make_optimiser(denoiser, how)
-    schedule = make_schedule(optimiser, unlabelled.count_iterations(), how.warmup_iterations)
+    schedule = make_schedule(optimiser, num_iterations, how.warmup_iterations)
     iteration = 0
     for epoch in range(how.epochs):
         for batch in unlabelled.batches(epoch):
             rng = np.random.default_rng([epochs.seed, iteration, epochs.ranks.rank])
-            loss = _fill_in(shared, batch, unlabelled, rng)
+            loss = fill_in(shared, batch[0], unlabelled.config.input, rng)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             norm = nn.utils.clip_grad_norm_(denoiser.parameters(), how.grad_clip_norm)
@@ -99,7 +110,11 @@ def denoise(network: nn.Module, epochs: Epochs, run_dir: Path, on_progress: OnDe
             schedule.step()
             iteration += 1
             on_progress(epoch, iteration, float(loss.detach()))
-    return time.monotonic() - start
+
+
+def count_denoising_iterations(epochs: Epochs) -> int:
+    """Iterations of `denoise`, of each process; 0 where it is not asked for."""
+    return without_labels(epochs).count_iterations()
 
 
 def without_labels(epochs: Epochs) -> Epochs:
@@ -113,30 +128,41 @@ def without_labels(epochs: Epochs) -> Epochs:
 def blank_squares(shape: tuple[int, int, int], rng: np.random.Generator) -> Tensor:
     """(B, 1, H, W) bool: true where a pixel is blanked, in squares on a grid.
 
+    As many squares of every crop, `BLANK_FRACTION` of them and at least one.
+
     Args:
         shape: B, H, W.
         rng: of each crop's own squares.
     """
     num, height, width = shape
     rows, columns = (-(-side // BLANK_PX) for side in (height, width))
-    chosen = torch.from_numpy(rng.random((num, 1, rows, columns)) < BLANK_FRACTION)
+    num_blanked = max(1, round(BLANK_FRACTION * rows * columns))
+    order = rng.permuted(np.tile(np.arange(rows * columns), (num, 1)), axis=1)
+    chosen = torch.from_numpy(order < num_blanked).reshape(num, 1, rows, columns)
     wide = chosen.repeat_interleave(BLANK_PX, 2).repeat_interleave(BLANK_PX, 3)
     return wide[:, :, :height, :width]
 
 
-def _fill_in(denoiser: nn.Module, batch: Batch, epochs: Epochs, rng: np.random.Generator) -> Tensor:
-    """The loss of one batch: mean distance of blanked pixels, smooth near zero."""
+def fill_in(
+    denoiser: nn.Module, pixels: Tensor, look: InputModel, rng: np.random.Generator
+) -> Tensor:
+    """The loss of one batch: mean distance of the blanked pixels, smooth near zero.
+
+    Args:
+        denoiser: gives pixels for damaged ones.
+        pixels: (B, 3, S, S) uint8.
+        look: how they are normalised.
+        rng: of squares and noise.
+    """
     device = next(denoiser.parameters()).device
-    look = epochs.config.input
-    clean = normalise(batch[0].to(device), look.mean_rgb, look.std_rgb)
+    clean = normalise(pixels.to(device), look.mean_rgb, look.std_rgb)
     num, _, height, width = clean.shape
     blanked = blank_squares((num, height, width), rng).to(device)
     noise = torch.from_numpy(rng.standard_normal(clean.shape, np.float32)).to(device)
     damaged = torch.where(blanked, 0.0, clean + NOISE_STD * noise)
     with mixed_precision(device):
         filled = denoiser(damaged.contiguous(memory_format=torch.channels_last))
-    filled = filled.float()
-    height, width = filled.shape[-2:]
-    distance = functional.smooth_l1_loss(filled, clean[..., :height, :width], reduction="none")
-    seen = blanked[..., :height, :width].expand_as(distance)
-    return distance[seen].mean()
+    height, width = (min(*sides) for sides in zip(filled.shape[2:], clean.shape[2:], strict=True))
+    here = (..., slice(height), slice(width))
+    distance = functional.smooth_l1_loss(filled[here].float(), clean[here], reduction="none")
+    return distance[blanked[here].expand_as(distance)].mean()

@@ -22,7 +22,7 @@ from models.training.average import start_average
 from models.training.bad_batch import refuse_batch
 from models.training.batches import make_data_samples, normalise
 from models.training.checkpoint import read_checkpoint, save_checkpoint
-from models.training.denoising import denoise, without_labels
+from models.training.denoising import count_denoising_iterations, denoise
 from models.training.epochs import Batch, Epochs
 from models.training.gradient_ratio import GradientRatio
 from models.training.optimiser import make_optimiser, make_schedule
@@ -136,37 +136,20 @@ def run_epochs(
         TrainingError: the loss or its gradient is not finite (the batch is saved and named), or the
             disk is full.
     """
-    config = epochs.config
     ranks = epochs.ranks
     state = start_training(
-        config, epochs.num_classes, epochs.seed, device, epochs.count_iterations()
+        epochs.config, epochs.num_classes, epochs.seed, device, epochs.count_iterations()
     )
-    if (saved := read_checkpoint(run_dir)) is not None:
+    saved = read_checkpoint(run_dir)
+    if saved is not None:
         state.restore(saved)
-    elif config.train.denoise_epochs:
-        state.train_s += _denoise_first(state, epochs, run_dir, on_progress)
-    losses_of = share_gradients(state.network, ranks)
     log_dir = run_dir / ("tensorboard" if ranks.is_first else f"tensorboard-{ranks.rank}")
     with SummaryWriter(str(log_dir), purge_step=state.iteration) as writer:
-        while state.epoch < config.train.epochs:
-            start = time.monotonic()
-            state.network.train()
-            for batch in epochs.batches(state.epoch):
-                losses = _learn(state, losses_of, batch, config, device, run_dir)
-                _log(writer, state, losses)
-                total = sum(float(value) for value in losses.values())
-                on_progress(
-                    TrainProgress(
-                        state.epoch,
-                        config.train.epochs,
-                        state.iteration,
-                        state.num_iterations,
-                        total,
-                    )
-                )
-            state.epoch += 1
-            state.gradients.end_epoch()
-            state.train_s += time.monotonic() - start
+        if saved is None and epochs.config.train.denoise_epochs:
+            _denoise_first(state, epochs, run_dir, writer, on_progress)
+        losses_of = share_gradients(state.network, ranks)
+        while state.epoch < epochs.config.train.epochs:
+            _run_epoch(state, losses_of, epochs, run_dir, writer, on_progress)
             if ranks.is_first:
                 save_checkpoint(run_dir, state.checkpoint())
                 on_epoch(state, writer)
@@ -175,20 +158,53 @@ def run_epochs(
 
 
 def _denoise_first(
-    state: TrainState, epochs: Epochs, run_dir: Path, on_progress: OnTrainProgress
-) -> float:
-    """Seconds it took; the checkpoint that it leaves spares a resumed run from doing it again."""
+    state: TrainState,
+    epochs: Epochs,
+    run_dir: Path,
+    writer: SummaryWriter,
+    on_progress: OnTrainProgress,
+) -> None:
+    """The checkpoint that it leaves spares a resumed run from doing it again."""
 
     def tell(epoch: int, iteration: int, loss: float) -> None:
+        writer.add_scalar("denoising/loss", loss, iteration)
         on_progress(TrainProgress(epoch, num_epochs, iteration, num_iterations, loss, "denoising"))
 
+    start = time.monotonic()
     num_epochs = epochs.config.train.denoise_epochs
-    num_iterations = without_labels(epochs).count_iterations()
-    train_s = denoise(state.network, epochs, run_dir, tell)
+    num_iterations = count_denoising_iterations(epochs)
+    denoise(state.network, epochs, run_dir, tell)
+    state.train_s += time.monotonic() - start
     if epochs.ranks.is_first:
-        save_checkpoint(run_dir, state.checkpoint() | {"train_s": train_s})
+        save_checkpoint(run_dir, state.checkpoint())
     epochs.ranks.wait()
-    return train_s
+
+
+def _run_epoch(
+    state: TrainState,
+    losses_of: nn.Module,
+    epochs: Epochs,
+    run_dir: Path,
+    writer: SummaryWriter,
+    on_progress: OnTrainProgress,
+) -> None:
+    start = time.monotonic()
+    device = next(state.network.parameters()).device
+    state.network.train()
+    for batch in epochs.batches(state.epoch):
+        losses = _learn(state, losses_of, batch, epochs.config, device, run_dir)
+        _log(writer, state, losses)
+        on_progress(_progress(state, epochs.config, losses))
+    state.epoch += 1
+    state.gradients.end_epoch()
+    state.train_s += time.monotonic() - start
+
+
+def _progress(state: TrainState, config: TrainConfig, losses: dict[str, Tensor]) -> TrainProgress:
+    total = sum(float(value) for value in losses.values())
+    return TrainProgress(
+        state.epoch, config.train.epochs, state.iteration, state.num_iterations, total
+    )
 
 
 def _learn(

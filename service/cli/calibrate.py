@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from models.bundle_model import BundleModel
     from models.calibrated import Calibrated
     from models.data.coco import FieldSet
+    from models.slide_score import FittedSlideScore
 
 
 def calibrate(
@@ -26,7 +27,10 @@ def calibrate(
         bool, typer.Option("--half", help="Store kernels in 16 bits: half the size.")
     ] = False,
     tile_size: Annotated[
-        int | None, typer.Option(help="Side of the tiles it is given, px; else as BUNDLE.")
+        int | None,
+        typer.Option(
+            help="Side of the tiles it is served on, px; else as BUNDLE. Changes no figure."
+        ),
     ] = None,
     side_support: Annotated[
         float | None,
@@ -38,14 +42,10 @@ def calibrate(
     ] = None,
 ) -> None:
     """Fit probabilities, choose thresholds, fit the slide score; write a new bundle with them."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from models.bundle import find_bundle, load_network, read_model
     from models.bundle_writing import check_replaceable, write_bundle
-    from models.calibrated import calibrate_scores, choose_serving
+    from models.calibrated import choose_serving
     from models.data.coco import read_coco
-    from service.composed_slides.coefficients import find_coefficients
 
     check_replaceable(output)
     folder = find_bundle(bundle)
@@ -56,16 +56,7 @@ def calibrate(
     _check_unseen(read_model(folder), fields, fold)
     held_out = fields.only_fold(fold)
     chosen = choose_serving(read_model(folder), tile_size, side_support, rival_power)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Detecting", total=len(held_out.fields))
-        calibrated = calibrate_scores(folder, chosen, held_out, lambda: bar.advance(task))
-        task = bar.add_task("Slide score", total=None)
-        slide_score = find_coefficients(
-            calibrated.detector,
-            held_out,
-            _warn,
-            lambda seen, total: bar.update(task, completed=seen, total=total),
-        )
+    calibrated, slide_score = _fit(folder, chosen, held_out)
     content = calibrated.model.model_dump(mode="json", exclude={"weights_sha256"})
     facts = {"calibrated_on_fold": fold, "slides": slide_score.figures}
     if apply_to:
@@ -83,6 +74,29 @@ def calibrate(
     typer.echo(f"detector: {output}")
 
 
+def _fit(
+    folder: Path, model: "BundleModel", held_out: "FieldSet"
+) -> "tuple[Calibrated, FittedSlideScore]":
+    """Probabilities and thresholds, then the slide score at them; two bars on stderr."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from models.calibrated import calibrate_scores
+    from service.composed_slides.coefficients import find_coefficients
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Detecting", total=len(held_out.fields))
+        calibrated = calibrate_scores(folder, model, held_out, lambda: bar.advance(task))
+        task = bar.add_task("Slide score", total=None)
+        slide_score = find_coefficients(
+            calibrated.detector,
+            held_out,
+            _warn,
+            lambda seen, total: bar.update(task, completed=seen, total=total),
+        )
+    return calibrated, slide_score
+
+
 def _check_unseen(model: "BundleModel", fields: "FieldSet", fold: int) -> None:
     """Every network of the bundle must have been trained without the fold."""
     from models.errors import BundleError
@@ -94,18 +108,23 @@ def _check_unseen(model: "BundleModel", fields: "FieldSet", fold: int) -> None:
                 f"{model.name!r} was not trained without fold {fold}: probabilities and thresholds "
                 "chosen on fields that it knows flatter; choose its held-out fold"
             )
-    if not belongs_to(model.training, fields):
+    own = belongs_to(model.training, fields)
+    if not own:
+        does = "was trained on other fields than these" if own is False else "names no fields"
         _warn(
-            f"{model.name!r} was trained on other fields than these: that it did not see fold "
-            f"{fold} of them is taken from the number alone"
+            f"{model.name!r} {does}: that it did not see fold {fold} of them is taken from the "
+            "number alone"
         )
 
 
 def _check_same_network(judged: "BundleModel", shipped: "BundleModel", folder: Path) -> None:
     from models.errors import BundleError
 
+    # On tiles of which size it is served is no part of a network.
+    tiles = {"tile_size_px", "overlap_px"}
     for part in ("classes", "input", "network"):
-        if getattr(judged, part) != getattr(shipped, part):
+        both = (one.model_dump(exclude={"input": tiles})[part] for one in (judged, shipped))
+        if next(both) != next(both):
             raise BundleError(
                 f"{folder} has another {part} than the bundle that is calibrated: what is chosen "
                 "for one network does not hold for another"

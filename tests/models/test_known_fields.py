@@ -85,6 +85,7 @@ def test_a_bundle_belongs_to_the_data_that_its_networks_were_denied_folds_of(
     first, second = facts(fields.without_fold(1), 1), facts(fields.without_fold(2), 2)
     assert belongs_to(first, fields)
     assert belongs_to({"members": [first, second]}, fields)
-    assert not belongs_to(first, fields.without_fold(0))
-    assert not belongs_to({"members": [first, facts(fields.without_fold(0), 1)]}, fields)
-    assert not belongs_to({}, fields)
+    assert belongs_to(first, fields.without_fold(0)) is False
+    assert belongs_to({"members": [first, {}, facts(fields.without_fold(0), 1)]}, fields) is False
+    assert belongs_to({"members": [first, {}]}, fields) is None
+    assert belongs_to({}, fields) is None

@@ -29,7 +29,7 @@ if mode == "train":
     from models.train import run_training
     run_training(make_config(), data, run_dir, options)
 else:
-    learned = learn(make_config(), read_coco(data), run_dir, options)
+    learned = learn(make_config(denoise_epochs=1), read_coco(data), run_dir, options)
     rank = "first" if learned.is_first else "second"
     torch.save(learned.network.state_dict(), run_dir / f"{rank}.pt")
 """
