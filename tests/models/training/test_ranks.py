@@ -27,7 +27,7 @@ options = TrainOptions("small", 1, "cpu", 1, 1)
 data, run_dir, mode = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 if mode == "train":
     from models.train import run_training
-    run_training(make_config(), data, run_dir, options)
+    run_training(make_config(denoise_epochs=1), data, run_dir, options)
 else:
     learned = learn(make_config(denoise_epochs=1), read_coco(data), run_dir, options)
     rank = "first" if learned.is_first else "second"
