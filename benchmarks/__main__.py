@@ -10,6 +10,7 @@ from benchmarks import engine_time, million_cells, slide_time
 from models.phantom import PhantomSpec, draw_phantom
 
 OUT = Path("out/bench.json")
+NAMES = ("default", "fast", "grad-libra")
 
 
 def main() -> None:
@@ -19,7 +20,7 @@ def main() -> None:
         draw_phantom(slide, PhantomSpec(seed=11, width=8000, height=8000, num_cells=1500))
         figures = {
             "machine": {"cores": os.cpu_count(), "python": platform.python_version()},
-            "slide": {name: slide_time.measure(slide, name) for name in ("default", "fast")},
+            "slide": {name: slide_time.measure(slide, name) for name in NAMES},
             "engines": engine_time.measure(),
             "million_cells": million_cells.measure(),
         }

@@ -46,9 +46,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def held_out(tmp_path: Path) -> Path:
-    """The shipped `fast`, as if trained without fold 0, without what was chosen for it."""
+    """The shipped `grad-libra`, as if trained without fold 0, without what was chosen for it."""
     folder = tmp_path / "held"
-    shutil.copytree(ZOO_DIR / "fast", folder)
+    shutil.copytree(ZOO_DIR / "grad-libra", folder)
     path = folder / "model.json"
     model = json.loads(path.read_text())
     model |= {"calibration": None, "score_thresholds": [0.99] * len(CLASSES)}
