@@ -16,6 +16,7 @@ from models.detector import Detector
 from models.engines.choice import make_detector
 from models.errors import BundleError
 from models.evaluate import MIN_SCORE, Evaluation, detect_fields, evaluate, merge_cells
+from models.first_error import name_first_error
 from models.metrics import FieldResult
 from models.thresholds import choose_thresholds
 
@@ -68,9 +69,7 @@ def choose_serving(
     try:
         return BundleModel.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise BundleError(f"{model.name}: {place}: {first['msg']}") from error
+        raise BundleError(f"{model.name}: {name_first_error(error)}") from error
 
 
 def calibrate_scores(

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from models.bundle_model import InputModel, SlideScoreCoefficients
 from models.errors import ConfigError
+from models.first_error import name_first_error
 
 CONFIGS_DIR = Path(__file__).parent / "configs"
 
@@ -105,8 +106,7 @@ class TrainConfig(_Section):
         try:
             section = TrainSection.model_validate(self.train.model_dump() | given)
         except ValidationError as error:
-            first = error.errors()[0]
-            raise ConfigError(f"train.{first['loc'][0]}: {first['msg']}") from error
+            raise ConfigError(f"train.{name_first_error(error)}") from error
         return self.model_copy(update={"train": section})
 
 
@@ -139,6 +139,4 @@ def read_config(path: Path) -> TrainConfig:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {place}: {first['msg']}") from error
+        raise ConfigError(f"{path}: {name_first_error(error)}") from error

@@ -18,11 +18,12 @@ from models.bundle_model import NAME
 from models.bundle_writing import check_replaceable
 from models.config import TrainConfig
 from models.data.coco import FieldSet, check_images, read_coco, require_mpp
-from models.data.describe import describe_fields
+from models.data.describe import describe_fields, require_visible
 from models.data.paste import cut_rare_cells
 from models.data.resample import Sample, resample_field
 from models.errors import DatasetError, TrainingError
 from models.evaluate import Evaluation
+from models.network import describe_for_classes, outline_network
 from models.slide_score import FitSlideScore
 from models.training.epochs import Epochs
 from models.training.export import Trained, export_bundle
@@ -34,6 +35,9 @@ from models.training.ranks import Ranks, join_ranks
 from models.training.validation import as_detector, detect_held_out, measure
 
 Say = Callable[[str], None]
+
+#: Any-cell AP50 below which a detector is of no use.
+FINDS_NOTHING_AP50 = 0.1
 
 #: Parts of a configuration that do not change what is learned: with others, a finished run is
 #: exported anew.
@@ -114,6 +118,8 @@ def run_training(
         results = detect_held_out(learned.network, config, learned.held_out)
         measured = measure(results, config, learned.held_out, choose=True)
         say(f"at the end: {summarise(measured[0])}")
+        if (measured[0].any_cell_ap50 or 0.0) < FINDS_NOTHING_AP50:
+            say("warning: it finds next to nothing: train longer, or look at mpp and labels")
     trained = Trained(
         learned.network,
         config,
@@ -187,6 +193,9 @@ def learn(
             validate(state, writer, config, held_out, say)
 
     check_images(everything)
+    require_visible(fields, config.input.mpp)
+    # Before the folder is claimed: a network that cannot be built must not keep it.
+    outline_network(describe_for_classes(config.network, len(fields.classes)))
     with join_ranks(device) as ranks:
         if ranks.is_first:
             for line in describe_fields(fields, config.input.mpp):

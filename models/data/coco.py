@@ -113,9 +113,12 @@ class FieldSet:
         chosen = tuple(field for field in self.fields if (field.fold == fold) == inside)
         if not chosen:
             folds = sorted({field.fold for field in self.fields if field.fold is not None})
-            raise DatasetError(
-                f"no field {'in' if inside else 'outside'} fold {fold}: the folds are {folds}"
+            remedy = (
+                f"the folds are {folds}: choose one of several"
+                if folds
+                else 'annotations.json states none: give every image its "fold"'
             )
+            raise DatasetError(f"no field {'in' if inside else 'outside'} fold {fold}: {remedy}")
         return FieldSet(chosen, self.classes)
 
 
@@ -147,10 +150,10 @@ def read_coco(folder: Path) -> FieldSet:
 
 
 def check_images(fields: FieldSet) -> None:
-    """Refuses images of another size than stated, from their first bytes alone.
+    """Refuses images of another size than stated and cut ones, without decoding them.
 
     Raises:
-        DatasetError: an image has another size, or is no image; names it.
+        DatasetError: an image has another size, is no image, or its end is missing; names it.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -158,6 +161,10 @@ def check_images(fields: FieldSet) -> None:
             try:
                 with Image.open(field.path) as image:
                     _check_size(field, *image.size)
+                    if image.format in ("JPEG", "MPO"):
+                        _check_end(field)
+                    else:
+                        image.verify()
             except Image.DecompressionBombError:
                 continue  # too large for this library's taste; it is checked when it is read
             except (OSError, SyntaxError, ValueError) as error:
@@ -203,6 +210,13 @@ def _check_size(field: Field, width: int, height: int) -> None:
             f"{field.path} is {width}x{height} px, but annotations.json says "
             f"{field.width}x{field.height}: correct its entry or take the image that was labelled"
         )
+
+
+def _check_end(field: Field) -> None:
+    """After the last scan (FF DA) of a whole JPEG its end (FF D9) follows: ITU-T T.81, B.1.1.3."""
+    content = field.path.read_bytes()
+    if content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
+        raise DatasetError(f"{field.path} is cut off: copy it again, or delete its entry")
 
 
 def _undecodable(field: Field) -> str:

@@ -5,6 +5,7 @@ Knows one entry at a time; how they belong together is left to `coco.py`.
 
 import json
 import math
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -107,11 +108,12 @@ def find_file(folder: Path, image: Entry) -> Path:
     """Where the file of an image lies, inside of `folder`.
 
     Raises:
-        DatasetError: it is not there, or its name leads elsewhere.
+        DatasetError: it is not there, or its name leads elsewhere; a link there may.
     """
     path = folder / str(image["file_name"])
     try:
-        if path.resolve().is_relative_to(folder.resolve()) and path.is_file():
+        plain, root = (Path(os.path.normpath(one.absolute())) for one in (path, folder))
+        if plain.is_relative_to(root) and path.is_file():
             return path
     except (OSError, ValueError):  # a null byte, a name that is too long
         pass

@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data.coco import FieldSet
+from models.errors import DatasetError
 
 #: Below this a class is neither learned nor measured: one cell is 5 % of its recall.
 FEW_CELLS = 20
 #: Box sizes are told by class up to so many classes.
 MAX_CLASSES = 12
 PERCENTILES = (5, 50, 95)
+#: Half of the stride of our networks: smaller boxes cannot be told from their neighbours.
+LEAST_SIDE_PX = 4
 
 
 def describe_fields(fields: FieldSet, mpp: float | None = None) -> Iterator[str]:
@@ -37,6 +40,22 @@ def describe_fields(fields: FieldSet, mpp: float | None = None) -> Iterator[str]
     for name, count in counts.items():
         if count < FEW_CELLS:
             yield f"warning: {count} cells of {name} are too few to learn or to measure it"
+
+
+def require_visible(fields: FieldSet, mpp: float) -> None:
+    """Refuses fields whose cells are next to nothing at `mpp`.
+
+    Raises:
+        DatasetError: half of the boxes have sides below `LEAST_SIDE_PX`.
+    """
+    if not fields.num_cells:
+        return
+    side = float(np.median(_sides(fields, mpp)[0]))
+    if side < LEAST_SIDE_PX:
+        raise DatasetError(
+            f"at input.mpp = {mpp:g} the median box has a side of {side:.1f} px: lower it until "
+            f"there are {LEAST_SIDE_PX} at least, or correct the mpp of the images"
+        )
 
 
 def describe_folds(fields: FieldSet) -> str:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from models.config import TrainConfig, find_config, read_config
 from models.errors import ConfigError
+from models.first_error import name_first_error
 
 STUDIES_DIR = Path(__file__).parent.parent / "studies"
 
@@ -168,9 +169,7 @@ def read_study(path: Path) -> StudySpec:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {place}: {first['msg']}") from error
+        raise ConfigError(f"{path}: {name_first_error(error)}") from error
 
 
 def list_runs(study: StudySpec) -> list[Run]:
@@ -210,9 +209,7 @@ def change_config(config: TrainConfig, changes: dict[str, Any]) -> TrainConfig:
     try:
         return TrainConfig.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"set {', '.join(changes)}: {where}: {first['msg']}") from error
+        raise ConfigError(f"set {name_first_error(error)}") from error
 
 
 def _cells(study: StudySpec) -> Iterator[tuple[Option, ...]]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from models.bundle import load_detector, read_info, read_model
 from models.config import TrainConfig
 from models.detector import TileBatch
-from models.errors import DatasetError, TrainingError
+from models.errors import BundleError, DatasetError, TrainingError
 from models.losses.grad_libra import GradLibraLoss
 from models.phantom import draw_field
 from models.train import TrainOptions, choose_device, run_training
@@ -245,3 +245,28 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_spoilt(
     with pytest.raises(TrainingError, match="its gradient is not finite at iteration 0"):
         run_training(make_config(), fields, tmp_path / "run", options())
     assert (tmp_path / "run" / "batch_of_nan.npz").exists()
+
+
+def test_a_network_that_cannot_be_built_does_not_keep_the_folder(
+    fields: Path, tmp_path: Path
+) -> None:
+    config = make_config(epochs=1)
+    head = config.network["bbox_head"] | {"stacked_conv": 2}
+    wrong = config.model_copy(update={"network": config.network | {"bbox_head": head}})
+    with pytest.raises(BundleError, match="stacked_conv"):
+        run_training(wrong, fields, tmp_path / "run", options())
+    run_training(config, fields, tmp_path / "run", options())
+
+
+def test_cells_that_are_next_to_nothing_are_refused(fields: Path, tmp_path: Path) -> None:
+    config = make_config()
+    coarse = config.model_copy(update={"input": config.input.model_copy(update={"mpp": 20.0})})
+    with pytest.raises(DatasetError, match=r"at input\.mpp = 20 the median box .*lower it"):
+        run_training(coarse, fields, tmp_path / "run", options())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_detector_that_finds_nothing_is_warned_of(fields: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    run_training(make_config(epochs=1, lr=1e-9), fields, tmp_path, options(fold=1), say=said.append)
+    assert any("finds next to nothing" in line for line in said)

@@ -226,3 +226,44 @@ def test_an_image_of_another_size_or_damaged_is_named(tmp_path: Path, content: C
     field.path.write_bytes(b"not an image")
     with pytest.raises(DatasetError, match="cannot be decoded"):
         read_field_pixels(field)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_an_image_that_is_cut_off_is_named_before_it_is_read(
+    suffix: str, tmp_path: Path, content: Content
+) -> None:
+    for image in content["images"]:
+        image["file_name"] = image["file_name"].replace("png", suffix)
+    fields = read_coco(write(tmp_path, content))
+    check_images(fields)
+    path = fields.fields[1].path
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"what a camera adds")
+    check_images(fields)
+    path.write_bytes(whole[: len(whole) * 3 // 4])
+    with pytest.raises(DatasetError, match=rf"b\.{suffix} (is cut off|cannot be decoded)"):
+        check_images(fields)
+
+
+def test_an_image_may_be_a_link(tmp_path: Path, content: Content) -> None:
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    data.mkdir()
+    write(data, content)
+    (data / "images").rename(elsewhere)
+    (data / "images").mkdir()
+    for name in ("a.png", "b.png"):
+        (data / "images" / name).symlink_to(elsewhere / name)
+    assert len(read_coco(data).fields) == 2
+    content["images"][0]["file_name"] = "../../elsewhere/a.png"
+    (data / "annotations.json").write_text(json.dumps(content))
+    with pytest.raises(DatasetError, match=r"elsewhere/a\.png' does not exist in"):
+        read_coco(data)
+
+
+def test_a_fold_where_there_are_none_is_answered_with_what_to_do(
+    tmp_path: Path, content: Content
+) -> None:
+    for image in content["images"]:
+        del image["fold"]
+    with pytest.raises(DatasetError, match=r'fold 0: .* states none: give every image its "fold"'):
+        read_coco(write(tmp_path, content)).only_fold(0)

@@ -80,7 +80,7 @@ def test_a_tile_that_no_network_can_halve_is_refused_before_the_work(tmp_path: P
     command = ["calibrate", str(bundle), str(data), "-o", str(tmp_path / "new"), "--fold", "0"]
     done = CliRunner().invoke(app, [*command, "--tile-size", "500"])
     assert isinstance(done.exception, BundleError)
-    assert "input.tile_size_px: Input should be a multiple of 32" in str(done.exception)
+    assert "input.tile_size_px = 500: Input should be a multiple of 32" in str(done.exception)
 
 
 @pytest.mark.parametrize("command", ["ensemble", "calibrate"])
