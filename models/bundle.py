@@ -14,6 +14,7 @@ from models.bundle_files import MODEL_FILE, WEIGHTS_FILE, hash_file
 from models.bundle_model import NAME, BundleModel
 from models.detector import Detector, DetectorInfo
 from models.errors import BundleError, UnknownDetectorError
+from models.first_error import name_first_error
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -130,9 +131,7 @@ def read_model(folder: Path) -> BundleModel:
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "content"
-        raise BundleError(f"{path}: {place}: {first['msg']}") from error
+        raise BundleError(f"{path}: {name_first_error(error)}") from error
 
 
 def _read_weights(path: Path, sha256: str) -> dict[str, "Tensor"]:

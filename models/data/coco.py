@@ -113,11 +113,11 @@ class FieldSet:
         chosen = tuple(field for field in self.fields if (field.fold == fold) == inside)
         if not chosen:
             folds = sorted({field.fold for field in self.fields if field.fold is not None})
-            remedy = (
-                f"the folds are {folds}: choose one of several"
-                if folds
-                else 'annotations.json states none: give every image its "fold"'
-            )
+            remedy = f"the folds are {folds}: choose one of these"
+            if not folds:
+                remedy = 'annotations.json states none: give every image its "fold"'
+            elif not inside:
+                remedy = "all are in it: split them, or hold none out"
             raise DatasetError(f"no field {'in' if inside else 'outside'} fold {fold}: {remedy}")
         return FieldSet(chosen, self.classes)
 

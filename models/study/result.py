@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.errors import StudyError
+from models.first_error import name_first_error
 from models.metrics import Rates
 
 
@@ -97,10 +98,8 @@ def load_result(path: Path) -> RunResult:
     except OSError as error:
         raise StudyError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "content"
         raise StudyError(
-            f"{path} is no result of a run ({place}: {first['msg']}): delete it"
+            f"{path} is no result of a run ({name_first_error(error)}): delete it"
         ) from error
 
 

@@ -23,8 +23,8 @@ def test_a_result_is_read_as_it_was_written_over_what_was_there(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"fold": "three"}, r"a\.json is no result of a run \(fold: "),
-        ({"ap50": {}}, r"\(ap50: Extra inputs are not permitted\): delete it"),
+        ({"fold": "three"}, r"a\.json is no result of a run \(fold = 'three': "),
+        ({"ap50": {}}, r"\(ap50: there is no such key\): delete it"),
         ({"hardware": {"device": "cpu"}}, r"hardware\.threads: Field required"),
     ],
 )
