@@ -1,6 +1,5 @@
 """Objects become cells at their place on the slide; whatever is doubtful is refused."""
 
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ from models.classes import BETHESDA
 from service.errors import DatasetError
 from service.exports.frame import Frame, Origin
 from service.exports.geojson import write_geojson
-from service.pipeline.types import Detections, SlideInfo
+from service.pipeline.cell_ids import identify_cells
+from service.pipeline.types import CellSource, Detections, SlideInfo
 from service.training_fields.annotations import place_annotations
 from service.training_fields.features import read_features
 from service.training_fields.types import Annotations, CutOptions
@@ -56,9 +56,10 @@ def test_our_own_exports_come_back_to_their_place(tmp_path: Path, origin: Origin
         np.zeros(1, np.int32),
         np.eye(6, dtype=np.float32)[[2]],
     )
-    frame = Frame(BETHESDA, WITH_BOUNDS, origin, uuid.UUID(int=7), "not a diagnosis")
+    source = CellSource("a" * 64, "sha256:" + "b" * 64, WITH_BOUNDS.mpp)
+    frame = Frame(BETHESDA, WITH_BOUNDS, origin, source, "not a diagnosis")
     path = tmp_path / "a.geojson"
-    path.write_bytes(b"".join(write_geojson([detections], frame)))
+    path.write_bytes(b"".join(write_geojson(identify_cells(detections, source), frame)))
     assert place(path, WITH_BOUNDS).bbox_xyxy.tolist() == box.tolist()
     other = "slide" if origin == "bounds" else "bounds"
     with pytest.raises(DatasetError, match="leave --origin out"):
