@@ -92,6 +92,8 @@ class FormSink:
             InvalidRequestError: it cannot be read, or states what cannot be taken.
             FieldConflictError: it states other values than the query.
         """
+        if not data:
+            return  # which the parser would take for the end
         self._num_bytes += len(data)
         try:
             for event in self._parser.parse(data):
