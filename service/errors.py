@@ -33,6 +33,7 @@ __all__ = [
     "PhantomError",
     "PortInUseError",
     "QueueFullError",
+    "ServerStoppingError",
     "SlideBusyError",
     "SlideNotDoneError",
     "SlideNotFoundError",
@@ -103,6 +104,10 @@ class SlideTooLargeError(CytolibraError):
 
 class QueueFullError(CytolibraError):
     """As many slides are waiting as this server was told to hold."""
+
+
+class ServerStoppingError(CytolibraError):
+    """The server stops before the upload has arrived; nothing of it is kept."""
 
 
 class IdempotencyInFlightError(CytolibraError):
