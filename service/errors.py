@@ -35,6 +35,7 @@ __all__ = [
     "PhantomError",
     "PortInUseError",
     "QueueFullError",
+    "ServerStoppingError",
     "SlideBusyError",
     "SlideNotDoneError",
     "SlideNotFoundError",
@@ -118,6 +119,10 @@ class SlideTooLargeError(CytolibraError):
 
 class QueueFullError(CytolibraError):
     """As many slides are waiting as this server was told to hold."""
+
+
+class ServerStoppingError(CytolibraError):
+    """The server stops before the upload has arrived; nothing of it is kept."""
 
 
 class IdempotencyInFlightError(CytolibraError):

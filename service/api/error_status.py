@@ -68,6 +68,7 @@ KINDS: dict[type[errors.CytolibraError], ProblemKind] = {
     ),
     errors.InternalError: ProblemKind("internal", 500, "Something unforeseen happened"),
     errors.QueueFullError: ProblemKind("queue-full", 503, "The queue is full"),
+    errors.ServerStoppingError: ProblemKind("server-stopping", 503, "The server is stopping"),
     errors.NoSpaceError: ProblemKind("no-space", 507, "The disk is full"),
 }
 
@@ -75,6 +76,8 @@ KINDS: dict[type[errors.CytolibraError], ProblemKind] = {
 HTTP_KINDS: dict[int, ProblemKind] = {
     404: ProblemKind("not-found", 404, "There is nothing at this address"),
     405: ProblemKind("method-not-allowed", 405, "This address does not take this method"),
+    412: ProblemKind("precondition-failed", 412, "The result is another than the request names"),
+    416: ProblemKind("range-not-satisfiable", 416, "The result has no such bytes"),
 }
 
 INTERNAL = KINDS[errors.InternalError]
@@ -90,8 +93,7 @@ def kind_of(error_class: type[BaseException]) -> ProblemKind:
 
 def kind_of_name(class_name: str) -> ProblemKind:
     """The kind of an error whose class was written down by name."""
-    found = getattr(errors, class_name, errors.InternalError)
-    return kind_of(found)
+    return kind_of(getattr(errors, class_name, errors.InternalError))
 
 
 def problem(kind: ProblemKind, detail: str, instance: str, **more: Any) -> dict[str, Any]:

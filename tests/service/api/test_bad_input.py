@@ -157,6 +157,10 @@ def test_key_of_an_upload_in_flight(server: RunningServer) -> None:
         ("PUT", "/v1/slides", 405, "method-not-allowed"),
         ("GET", "/v1/slides?limit=0", 400, "invalid-request"),
         ("GET", "/v1/slides?status=asleep", 400, "invalid-request"),
+        ("GET", "/v1/slides?offset=50", 400, "invalid-request"),
+        ("GET", "/v1/slides?cursor=50", 400, "invalid-request"),
+        ("GET", "/v1/detectors?name=fake", 400, "invalid-request"),
+        ("GET", "/v1/slides/nowhere/annotations?min_scor=0.5", 400, "invalid-request"),
     ],
 )
 def test_wrong_address(
