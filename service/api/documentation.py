@@ -1,6 +1,6 @@
 """What the OpenAPI page says of answers that no pydantic model describes.
 
-Owns problem answers, upload bodies and media types; models are in `schemas.py`.
+Owns problem answers and media types; models are in `schemas.py`.
 """
 
 from typing import Any
@@ -8,7 +8,6 @@ from typing import Any
 from service.api.error_status import HTTP_KINDS, KINDS, ProblemKind, problem
 from service.api.problems import MEDIA_TYPE, RETRY_STATUSES
 from service.api.schemas import EXAMPLE_ID, EXAMPLE_LINKS, EXAMPLE_PROBLEM
-from service.api.version import SLIDES_PATH
 from service.errors import CytolibraError
 
 SERVER = "http://127.0.0.1:8000"
@@ -48,31 +47,6 @@ CONTENT_RANGE: dict[str, Any] = {
         "required": True,
         "schema": {"type": "string"},
     }
-}
-
-UPLOAD_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "The slide, as field `file` of a form or as the body itself.",
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                }
-            },
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-        },
-    },
-    "x-codeSamples": [
-        {"lang": "Shell", "source": f"curl -F file=@slide.svs {SERVER}{SLIDES_PATH}"},
-        {
-            "lang": "Shell",
-            "source": "curl --data-binary @slide.svs -H 'Content-Type: application/octet-stream' "
-            f"'{SERVER}{SLIDES_PATH}?filename=slide.svs&mpp=0.25'",
-        },
-    ],
 }
 
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "list_indexes"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 INDEXES = {
     "ix_slides_created_at_id": ["created_at", "id"],
