@@ -133,7 +133,7 @@ class DetectorClass(BaseModel):
 
 
 class DetectorSummary(BaseModel):
-    """A detector that `POST /v1/slides?detector=` takes."""
+    """A detector that slides can be analysed with."""
 
     name: str
     digest: str

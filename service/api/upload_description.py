@@ -5,11 +5,11 @@ Owns that description; the fields and their limits come from `service/intake/fie
 
 from typing import Any
 
+from service.api.documentation import SERVER
 from service.api.upload_sinks import FILE_FIELD
 from service.api.version import SLIDES_PATH
 from service.intake.fields import field_schemas
 
-SERVER = "http://127.0.0.1:8000"
 BINARY = {"type": "string", "format": "binary"}
 SAMPLES = (
     f"curl -F accession=C26-01234 -F file=@slide.svs {SERVER}{SLIDES_PATH}",

@@ -25,7 +25,7 @@ def read_accession(text: str) -> str:
         raise PydanticCustomError("accession", "{reason}", {"reason": str(error)}) from error
 
 
-DetectorName = Annotated[str, Field(description="A name of GET /v1/detectors.", max_length=200)]
+DetectorName = Annotated[str, Field(description="A name of the list of detectors.", max_length=200)]
 Mpp = Annotated[
     float,
     Field(

@@ -98,9 +98,8 @@ def get_annotations(
 
     Every cell has its id (the same in every format, run and export), box, class, score and the
     score of every class. Cells come along a Hilbert curve, so that neighbours on the slide are
-    near each other in the stream, not by score.
-
-    Without compression, `Range` gives a part, so that a transfer that broke off can go on.
+    near each other in the stream, not by score. Without compression, `Range` gives a part, so that
+    a transfer that broke off can go on.
     """
     check_done(slide)
     query = AnnotationsQuery(format, tuple(label or ()), min_score, bbox, origin)
