@@ -17,8 +17,9 @@ from models.atomic_write import write_text_atomically
 from models.bundle.description import NAME
 from models.bundle.write import check_replaceable
 from models.calibrate.slide_score import FitSlideScore
-from models.data.coco import FieldSet, check_images, read_coco, require_mpp
+from models.data.coco import FieldSet, read_coco, require_mpp
 from models.data.describe import describe_fields, require_visible
+from models.data.field_pixels import check_images
 from models.data.paste import cut_rare_cells
 from models.data.resample import Sample, resample_field
 from models.errors import DatasetError, TrainingError

@@ -151,8 +151,9 @@ def _show_progress() -> "Iterator[Tell]":
 
 def _print(output: Path, report: "CutReport") -> None:
     """What was written, read back as training will read it."""
-    from models.data.coco import check_images, read_coco
+    from models.data.coco import read_coco
     from models.data.describe import describe_fields, describe_folds
+    from models.data.field_pixels import check_images
 
     fields = read_coco(output)
     check_images(fields)
