@@ -20,20 +20,21 @@ def measure() -> dict[str, Any]:
     rng = np.random.default_rng(0)
     centre = rng.uniform(0, 200_000, (NUM_CELLS // 2, 2))
     twice = np.concatenate([centre, centre + rng.normal(0, 2, centre.shape)])
-    found = Detections(
+    detections = Detections(
         np.hstack([twice - 40, twice + 40]).astype(np.float32),
         rng.uniform(0.2, 1, NUM_CELLS).astype(np.float32),
         rng.integers(0, 6, NUM_CELLS).astype(np.int16),
         np.zeros(NUM_CELLS, np.int32),
+        rng.uniform(0, 1, (NUM_CELLS, len(BETHESDA))).astype(np.float32),
     )
     white = (255, 255, 255)
     slide = SlideInfo("x", 200_000, 200_000, (1.0,), 0.25, "slide", None, white)
     frame = Frame(BETHESDA, slide, "slide", uuid.UUID(int=1), "")
     seconds = best_seconds(
         {
-            "sort only": lambda: np.argsort(-found.score, kind="stable"),
-            "merge": lambda: merge_detections(found, 0.55),
-            "write GeoJSON": lambda: sum(len(part) for part in write_geojson([found], frame)),
+            "sort only": lambda: np.argsort(-detections.score, kind="stable"),
+            "merge": lambda: merge_detections(detections, 0.55),
+            "write GeoJSON": lambda: sum(len(part) for part in write_geojson([detections], frame)),
         },
         rounds=1,
     )

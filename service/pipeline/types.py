@@ -15,6 +15,7 @@ from models.detector import (
     InputSpec,
     SlideScoreModel,
     TileBatch,
+    join_detections,
     no_detections,
 )
 
@@ -36,6 +37,7 @@ __all__ = [
     "SlideScoreModel",
     "Tile",
     "TileBatch",
+    "join_detections",
     "no_detections",
 ]
 

@@ -19,7 +19,7 @@ from service.pipeline.types import CellClass, Detections, GroupResult, SlideInfo
 
 COLUMNS = ("x1", "y1", "x2", "y2", "score", "label")
 SCHEMA = pa.schema([(name, pa.float32()) for name in COLUMNS[:5]] + [("label", pa.int16())])
-GROUP_SCHEMA = SCHEMA.append(pa.field("tile_index", pa.int32()))
+CLASS_SCORE = "score_"
 ROW_GROUP_SIZE = 20_000
 FACTS = b"cytolibra"
 UNREADABLE = b"unreadable_tiles"
@@ -40,8 +40,11 @@ class DetectionFacts:
 
 def encode_group(group: GroupResult) -> bytes:
     """An Arrow stream of one group of tiles."""
-    schema = GROUP_SCHEMA.with_metadata({UNREADABLE: json.dumps(group.unreadable_tiles).encode()})
-    columns = [*_columns(group.detections), pa.array(group.detections.tile_index)]
+    detections = group.detections
+    names = [f"{CLASS_SCORE}{label}" for label in range(detections.class_scores.shape[1])]
+    schema = _schema(names).append(pa.field("tile_index", pa.int32()))
+    schema = schema.with_metadata({UNREADABLE: json.dumps(group.unreadable_tiles).encode()})
+    columns = [*_columns(detections), pa.array(detections.tile_index)]
     table = pa.Table.from_arrays(columns, schema=schema)
     buffer = io.BytesIO()
     with pa.ipc.new_stream(buffer, schema) as writer:
@@ -55,13 +58,15 @@ def decode_group(data: bytes) -> GroupResult:
         table = reader.read_all()
     unreadable = json.loads(table.schema.metadata[UNREADABLE])
     tile_index = table["tile_index"].to_numpy().astype(np.int32)
-    return GroupResult(_detections(table, tile_index), tuple(unreadable))
+    names = [name for name in table.column_names if name.startswith(CLASS_SCORE)]
+    return GroupResult(_detections(table, tile_index, names), tuple(unreadable))
 
 
 def encode_detections(detections: Detections, facts: DetectionFacts) -> bytes:
     """A Parquet file of a slide's detections, in their order."""
     metadata = {FACTS: json.dumps(asdict(facts)).encode()}
-    table = pa.Table.from_arrays(_columns(detections), schema=SCHEMA.with_metadata(metadata))
+    schema = _schema(_class_columns(facts.classes)).with_metadata(metadata)
+    table = pa.Table.from_arrays(_columns(detections), schema=schema)
     buffer = io.BytesIO()
     pq.write_table(table, buffer, row_group_size=ROW_GROUP_SIZE, compression="zstd")
     return buffer.getvalue()
@@ -86,7 +91,16 @@ class DetectionsFile:
         """The detections in their order, a row group at a time; `tile_index` is 0 throughout."""
         for index in range(self._file.num_row_groups):
             table = self._file.read_row_group(index)
-            yield _detections(table, np.zeros(len(table), np.int32))
+            names = _class_columns(self.facts.classes)
+            yield _detections(table, np.zeros(len(table), np.int32), names)
+
+
+def _class_columns(classes: tuple[CellClass, ...]) -> list[str]:
+    return [CLASS_SCORE + cell_class.name for cell_class in classes]
+
+
+def _schema(class_columns: list[str]) -> pa.Schema:
+    return pa.schema([*SCHEMA, *(pa.field(name, pa.float32()) for name in class_columns)])
 
 
 def _columns(detections: Detections) -> "list[pa.Array[Any]]":
@@ -96,16 +110,22 @@ def _columns(detections: Detections) -> "list[pa.Array[Any]]":
         *arrays,
         pa.array(detections.score.astype(np.float32)),
         pa.array(detections.label.astype(np.int16)),
+        *(pa.array(scores) for scores in np.ascontiguousarray(detections.class_scores.T)),
     ]
 
 
-def _detections(table: pa.Table, tile_index: NDArray[np.int32]) -> Detections:
+def _detections(
+    table: pa.Table, tile_index: NDArray[np.int32], class_columns: list[str]
+) -> Detections:
     box = np.stack([table[name].to_numpy() for name in COLUMNS[:4]], axis=1)
+    missing = np.full(len(table), np.nan, np.float32)
+    scores = [table[c].to_numpy() if c in table.column_names else missing for c in class_columns]
     return Detections(
         box.astype(np.float32).reshape(-1, 4),
         table["score"].to_numpy().astype(np.float32),
         table["label"].to_numpy().astype(np.int16),
         tile_index,
+        np.stack(scores, axis=1).astype(np.float32),
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from models.classes import BETHESDA
+from models.detector import spread_scores
 from service.exports.frame import Frame, Origin
 from service.pipeline.types import Detections, SlideInfo
 
@@ -20,11 +21,14 @@ def frame(origin: Origin = "slide") -> Frame:
 def chunks() -> list[Detections]:
     def chunk(first: int, count: int) -> Detections:
         low = np.arange(first, first + count, dtype=np.float32)[:, None] * 10 + 200
+        score = np.linspace(0.2, 0.9, count).astype(np.float32)
+        label = (np.arange(count) % 6).astype(np.int16)
         return Detections(
             np.hstack([low, low, low + 80, low + 81.5]).astype(np.float32),
-            np.linspace(0.2, 0.9, count).astype(np.float32),
-            (np.arange(count) % 6).astype(np.int16),
+            score,
+            label,
             np.zeros(count, np.int32),
+            spread_scores(score, label, len(BETHESDA)) + np.float32(0.01),
         )
 
     return [chunk(0, 7), chunk(0, 0), chunk(7, 5)]

@@ -77,6 +77,7 @@ def test_many_cells_in_one_chunk_are_written_in_pieces(write: Any) -> None:
         np.full(count, 0.5, np.float32),
         np.zeros(count, np.int16),
         np.zeros(count, np.int32),
+        np.full((count, len(BETHESDA)), 0.1, np.float32),
     )
     pieces = list(write([many], frame()))
     assert max(map(len, pieces)) < 0.6 * sum(map(len, pieces))

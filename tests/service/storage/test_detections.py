@@ -36,6 +36,7 @@ def random_detections(count: int) -> Detections:
         rng.uniform(0, 1, count).astype(np.float32),
         rng.integers(0, 6, count).astype(np.int16),
         rng.integers(0, 9, count).astype(np.int32),
+        rng.uniform(0, 1, (count, len(BETHESDA))).astype(np.float32),
     )
 
 
@@ -43,13 +44,14 @@ def assert_same(left: Detections, right: Detections) -> None:
     np.testing.assert_array_equal(left.bbox_xyxy, right.bbox_xyxy)
     np.testing.assert_array_equal(left.score, right.score)
     np.testing.assert_array_equal(left.label, right.label)
+    np.testing.assert_array_equal(left.class_scores, right.class_scores)
     assert left.bbox_xyxy.dtype == np.float32
     assert left.label.dtype == np.int16
 
 
 @pytest.mark.parametrize("count", [0, 1, 100])
 def test_group_comes_back(count: int) -> None:
-    group = GroupResult(random_detections(count) if count else no_detections(), (3, 7))
+    group = GroupResult(random_detections(count) if count else no_detections(len(BETHESDA)), (3, 7))
     back = decode_group(encode_group(group))
     assert_same(back.detections, group.detections)
     np.testing.assert_array_equal(back.detections.tile_index, group.detections.tile_index)

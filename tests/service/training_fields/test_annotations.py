@@ -49,10 +49,16 @@ def test_every_point_is_a_cell_of_the_size_that_is_asked_for(tmp_path: Path) -> 
 @pytest.mark.parametrize("origin", ["slide", "bounds"])
 def test_our_own_exports_come_back_to_their_place(tmp_path: Path, origin: Origin) -> None:
     box = np.array([[500, 600, 580, 680]], np.float32)
-    found = Detections(box, np.ones(1, np.float32), np.array([2], np.int16), np.zeros(1, np.int32))
+    detections = Detections(
+        box,
+        np.ones(1, np.float32),
+        np.array([2], np.int16),
+        np.zeros(1, np.int32),
+        np.eye(6, dtype=np.float32)[[2]],
+    )
     frame = Frame(BETHESDA, WITH_BOUNDS, origin, uuid.UUID(int=7), "not a diagnosis")
     path = tmp_path / "a.geojson"
-    path.write_bytes(b"".join(write_geojson([found], frame)))
+    path.write_bytes(b"".join(write_geojson([detections], frame)))
     assert place(path, WITH_BOUNDS).bbox_xyxy.tolist() == box.tolist()
     other = "slide" if origin == "bounds" else "bounds"
     with pytest.raises(DatasetError, match="leave --origin out"):
