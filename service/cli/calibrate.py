@@ -34,11 +34,15 @@ def calibrate(
     ] = None,
     side_support: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="How far a cell's classes of one side add up; else as BUNDLE."),
+        typer.Option(
+            min=0, max=1, help="How far a cell's classes of one side add up; else as BUNDLE."
+        ),
     ] = None,
     rival_power: Annotated[
         float | None,
-        typer.Option(min=0, max=100, help="How much a cell's other classes are discounted; likewise."),
+        typer.Option(
+            min=0, max=100, help="How much a cell's other classes are discounted; likewise."
+        ),
     ] = None,
 ) -> None:
     """Fit probabilities, choose thresholds, fit the slide score; write a new bundle with them."""
