@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from service.api.error_status import KINDS
-from tests.service.running_server import ROOT, RunningServer
+from tests.service.running_server import RunningServer
 
+SCHEMATHESIS_TOML = Path(__file__).parent / "schemathesis.toml"
 #: Of each call; with all phases some 40 times as many requests.
 EXAMPLES = "5"
 SCHEMATHESIS = (sys.executable, "-m", "schemathesis.cli", "--config-file")
@@ -35,7 +36,7 @@ def run_schemathesis(server: RunningServer, config: Path, folder: Path, *options
 
 @pytest.mark.slow
 def test_every_call_answers_as_described(own_server: RunningServer, tmp_path: Path) -> None:
-    said = run_schemathesis(own_server, ROOT / "schemathesis.toml", tmp_path)
+    said = run_schemathesis(own_server, SCHEMATHESIS_TOML, tmp_path)
     assert "Selected: 13/13" in said
 
 
@@ -45,7 +46,7 @@ def test_results_of_a_slide_are_as_described(
 ) -> None:
     done = own_server.wait_until_ended(own_server.post(slide_file).json()["id"])
     config = tmp_path / "schemathesis.toml"
-    shared = (ROOT / "schemathesis.toml").read_text()
+    shared = (SCHEMATHESIS_TOML).read_text()
     config.write_text(f'parameters = {{ slide_id = "{done["id"]}" }}\n{shared}')
     options = ("--include-name-regex", "^GET .*slide_id")
     phases = ("--phases", "coverage,fuzzing")
