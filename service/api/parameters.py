@@ -9,6 +9,7 @@ from fastapi import Header, Query
 
 from service.exports.formats import Format
 from service.exports.frame import Origin
+from service.pipeline.mpp import MAX_MPP, MIN_MPP
 from service.storage.tables import Status
 
 DetectorName = Annotated[str, Query(description="A name of GET /v1/detectors.", max_length=200)]
@@ -16,9 +17,9 @@ DetectorName = Annotated[str, Query(description="A name of GET /v1/detectors.", 
 Mpp = Annotated[
     float | None,
     Query(
-        description="µm per level-0 px, instead of what the slide says.",
-        ge=0.01,
-        le=100,
+        description="µm per level-0 px, instead of what the slide says; as scanners do it.",
+        ge=MIN_MPP,
+        le=MAX_MPP,
         allow_inf_nan=False,
         examples=[0.25],
     ),
