@@ -4,11 +4,14 @@ A DICOM slide is one file per level, and an upload is one file: this tells which
 """
 
 import math
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.encaps import parse_basic_offsets, parse_fragments
+from pydicom.filereader import read_file_meta_info
 from pydicom.uid import UID
 
 from service.errors import (
@@ -24,8 +27,8 @@ SLIDE_CLASS = "1.2.840.10008.5.1.4.1.1.77.1.6"
 READ_COLOURS = {
     "1.2.840.10008.1.2.1": frozenset({"RGB"}),
     "1.2.840.10008.1.2.4.50": frozenset({"RGB", "YBR_FULL_422"}),
-    "1.2.840.10008.1.2.4.90": frozenset({"RGB", "YBR_ICT"}),
-    "1.2.840.10008.1.2.4.91": frozenset({"RGB", "YBR_ICT"}),
+    "1.2.840.10008.1.2.4.90": frozenset({"RGB", "YBR_RCT"}),
+    "1.2.840.10008.1.2.4.91": frozenset({"RGB", "YBR_ICT", "YBR_RCT"}),
 }
 #: The whole data set is compressed; it would have to be unpacked to be looked at.
 DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -36,6 +39,8 @@ JPEG_FRAMES = (
 FULL_RESOLUTION = (
     "send the file of the full resolution, whose ImageType is ORIGINAL\\PRIMARY\\VOLUME\\NONE"
 )
+#: Tag, VR, two reserved bytes and length of the pixels; tag and length of a fragment.
+PIXELS_HEADER_BYTES, ITEM_HEADER_BYTES = 12, 8
 #: Attributes read; others, such as the position of each frame, are skipped.
 TAGS = [
     "BitsAllocated",
@@ -51,6 +56,7 @@ TAGS = [
     "PhotometricInterpretation",
     "PixelRepresentation",
     "PixelSpacing",
+    "PlanarConfiguration",
     "Rows",
     "SOPClassUID",
     "SamplesPerPixel",
@@ -73,12 +79,14 @@ def check_dicom(path: Path) -> None:
     Source: DICOM PS3.3, C.8.12.4 (whole slide microscopy image), C.7.6.16 (concatenations).
     """
     try:
-        header = _read_header(path)
-        _check_class(header)
-        _check_kind(header)
-        _check_planes(header)
-        _check_encoding(header)
-        _check_frames(header)
+        with path.open("rb") as file:
+            header = _read_header(path, file)
+            _check_class(header)
+            _check_kind(header)
+            _check_planes(header)
+            _check_encoding(header)
+            _check_frames(header)
+            _check_pixels(file, header, path.stat().st_size)
     except CytolibraError:
         raise
     # A damaged file makes pydicom raise whatever its parsing stumbles on.
@@ -88,13 +96,13 @@ def check_dicom(path: Path) -> None:
         ) from error
 
 
-def _read_header(path: Path) -> FileDataset:
-    meta = pydicom.filereader.read_file_meta_info(path)
-    if meta.TransferSyntaxUID == DEFLATED:
+def _read_header(path: Path, file: BinaryIO) -> FileDataset:
+    """The attributes before the pixels, where the file stands afterwards."""
+    if read_file_meta_info(path).TransferSyntaxUID == DEFLATED:
         raise NotASlideError(
             f"the DICOM file is deflated as a whole, which OpenSlide does not read: {JPEG_FRAMES}"
         )
-    return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))
+    return pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(TAGS))
 
 
 def _check_class(header: FileDataset) -> None:
@@ -153,7 +161,9 @@ def _check_encoding(header: FileDataset) -> None:
     elif colour not in READ_COLOURS[syntax] or header.get("SamplesPerPixel") != 3:
         obstacle = f"its colours are {colour} in {syntax.name}"
     elif bits != 8 or header.get("BitsStored", bits) != 8 or is_signed:
-        obstacle = f"its pixels are of {bits} bits a colour, not 8 unsigned ones"
+        obstacle = f"its samples have {bits} bits{' and a sign' if is_signed else ''}, not 8"
+    elif header.get("PlanarConfiguration", 0) != 0:
+        obstacle = "its colours are stored plane by plane"
     else:
         return
     raise NotASlideError(
@@ -176,6 +186,25 @@ def _check_frames(header: Dataset) -> None:
         raise PartOfSlideError(
             f"the file holds {num_frames} of the {num_places} frames that {columns}x{rows} px "
             "need: send the whole level as one file"
+        )
+
+
+def _check_pixels(file: BinaryIO, header: FileDataset, size_bytes: int) -> None:
+    """Passes if the file goes on to the end of the last frame."""
+    num_frames = _number(header, "NumberOfFrames", 1)
+    file.seek(PIXELS_HEADER_BYTES, os.SEEK_CUR)
+    if UID(header.file_meta.TransferSyntaxUID).is_encapsulated:
+        parse_basic_offsets(file)
+        num_stored, starts = parse_fragments(file)
+        end = file.seek(starts[-1]) + ITEM_HEADER_BYTES if starts else size_bytes
+        end += int.from_bytes(file.read(ITEM_HEADER_BYTES)[4:], "little")
+    else:
+        num_stored = num_frames
+        end = file.tell() + num_frames * header.Rows * header.Columns * header.SamplesPerPixel
+    if num_stored < num_frames or end > size_bytes:
+        raise SlideUnreadableError(
+            f"the slide is truncated: its {num_frames} frames do not end within its {size_bytes} "
+            "bytes: upload it again"
         )
 
 

@@ -75,7 +75,8 @@ def find_obstacle(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> str | Non
     # NDPI's pages are each one JPEG, which OpenSlide cuts into tiles itself.
     if not (page.is_tiled or tiff.is_ndpi):
         return "its pixels are stored in strips, not tiles, which OpenSlide does not read"
-    return _find_compression_obstacle(tiff, page) or _find_sample_obstacle(page)
+    obstacle = _find_compression_obstacle(tiff, page)
+    return obstacle if tiff.is_ndpi else obstacle or _find_sample_obstacle(page)
 
 
 def _is_aperio(tiff: tifffile.TiffFile) -> bool:
