@@ -33,6 +33,9 @@ WHITE = (255, 255, 255)
 #: An overview is read in squares of this side, px of the level, 16 MiB each; damaged ones are
 #: halved down to about a scanner's own tile, so that little more than the damage is lost.
 OVERVIEW_BLOCK_PX, OVERVIEW_GRAIN_PX = 2048, 256
+#: What OpenSlide says of stacks by Ventana and Zeiss, and of what it knows but does not read.
+FOCUS_STACK_WORDS = ("Z layers", 'dimension "Z"')
+UNSUPPORTED_WORDS = ("upported", "Unrecognized subblock", "Nonzero subblock")
 #: Neither glass nor stain.
 DAMAGED_GREY = 160
 
@@ -209,12 +212,12 @@ def _open_handle(path: Path) -> OpenSlide:
 def _explain(error: OpenSlideError) -> CytolibraError:
     """What OpenSlide refuses though it understands it is not damaged, by its own words."""
     reason = str(error)
-    if "Z layers" in reason:
+    if any(words in reason for words in FOCUS_STACK_WORDS):
         return FocusStackError(
             f"the file is a focus stack ({reason}): send a file with one focal plane, the one in "
             "focus or the middle one"
         )
-    if "upported" in reason:
+    if any(words in reason for words in UNSUPPORTED_WORDS):
         return NotASlideError(
             f"the file is of a variant that OpenSlide does not read ({reason}): {JPEG_TILES}"
         )

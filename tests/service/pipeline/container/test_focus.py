@@ -8,8 +8,9 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from service.errors import FocusStackError, PartOfSlideError
+from service.errors import FocusStackError, NotASlideError, PartOfSlideError
 from service.pipeline.slide import check_slide
+from tests.service.pipeline.container.czi_files import write_czi
 from tests.service.pipeline.container.ndpi_files import write_ndpi
 from tests.service.pipeline.container.tiff_files import APERIO, shaded, write_tiff
 
@@ -84,9 +85,22 @@ def test_a_leica_stack_is_refused_with_its_planes(tmp_path: Path) -> None:
 
 def test_of_a_hamamatsu_stack_the_plane_in_focus_is_read_and_named(tmp_path: Path) -> None:
     info = check_slide(write_ndpi(tmp_path / "stack.ndpi", shaded(), [-2000, 0, 2000]))
-    assert (info.vendor, info.level_downsamples) == ("hamamatsu", (1.0,))
+    assert (info.vendor, info.width, info.mpp) == ("hamamatsu", 384, 0.25)
     assert info.focal_plane == "the plane in focus (0 nm) of 3 planes: -2000, 0, 2000 nm"
     assert check_slide(write_ndpi(tmp_path / "plain.ndpi", shaded(), [0])).focal_plane is None
+
+
+def test_a_zeiss_stack_is_told_from_damage(tmp_path: Path) -> None:
+    with pytest.raises(FocusStackError, match=r'dimension "Z".*one focal plane'):
+        check_slide(write_czi(tmp_path / "stack.czi", {"Z": 0}))
+
+
+@pytest.mark.parametrize("dimensions", [{"C": 1}, {"T": 0}])
+def test_other_dimensions_of_zeiss_are_told_from_damage(
+    tmp_path: Path, dimensions: dict[str, int]
+) -> None:
+    with pytest.raises(NotASlideError, match=r"does not read .*convert it"):
+        check_slide(write_czi(tmp_path / "slide.czi", dimensions))
 
 
 def test_a_larger_page_that_is_not_read_is_named(tmp_path: Path) -> None:
