@@ -22,8 +22,10 @@ __all__ = [
     "DataDirectoryBusyError",
     "DatasetError",
     "DetectorChangedError",
+    "DigestMismatchError",
     "DimensionsImplausibleError",
     "EmptyUploadError",
+    "FieldConflictError",
     "FocusStackError",
     "IdempotencyConflictError",
     "IdempotencyInFlightError",
@@ -38,6 +40,7 @@ __all__ = [
     "PixelsNotSquareError",
     "PortInUseError",
     "QueueFullError",
+    "ServerStoppingError",
     "SlideBusyError",
     "SlideNotDoneError",
     "SlideNotFoundError",
@@ -46,12 +49,25 @@ __all__ = [
     "TooMuchUnreadableError",
     "TrainingError",
     "UnknownDetectorError",
+    "UnknownFieldError",
     "UploadInterruptedError",
 ]
 
 
 class InvalidRequestError(CytolibraError):
     """A request or option is malformed, e.g. a wrong `bbox`."""
+
+
+class UnknownFieldError(InvalidRequestError):
+    """A request states something of a name that is not known, e.g. a misspelt `accession`."""
+
+
+class FieldConflictError(CytolibraError):
+    """A request states the same field twice, with different values."""
+
+
+class DigestMismatchError(CytolibraError):
+    """What arrived is not what its stated digest (RFC 9530) is of."""
 
 
 class EmptyUploadError(InvalidRequestError):
@@ -128,6 +144,10 @@ class SlideTooLargeError(CytolibraError):
 
 class QueueFullError(CytolibraError):
     """As many slides are waiting as this server was told to hold."""
+
+
+class ServerStoppingError(CytolibraError):
+    """The server stops before the upload has arrived; nothing of it is kept."""
 
 
 class IdempotencyInFlightError(CytolibraError):

@@ -114,7 +114,9 @@ def test_client_that_asks_first_is_spared_the_upload(server: RunningServer) -> N
 
 
 def test_form_without_file(server: RunningServer) -> None:
-    answer = server.client.post("/v1/slides", params=QUERY, files={"slide": b"data"})
+    form = b'--x\r\nContent-Disposition: form-data; name="mpp"\r\n\r\n0.5\r\n--x--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = server.client.post("/v1/slides", params=QUERY, content=form, headers=headers)
     assert_problem(answer, 400, "invalid-request", "`file`")
 
 
@@ -188,6 +190,10 @@ def test_key_of_an_upload_in_flight(server: RunningServer) -> None:
         ("PUT", "/v1/slides", 405, "method-not-allowed"),
         ("GET", "/v1/slides?limit=0", 400, "invalid-request"),
         ("GET", "/v1/slides?status=asleep", 400, "invalid-request"),
+        ("GET", "/v1/slides?offset=50", 400, "invalid-request"),
+        ("GET", "/v1/slides?cursor=50", 400, "invalid-request"),
+        ("GET", "/v1/detectors?name=fake", 400, "invalid-request"),
+        ("GET", "/v1/slides/nowhere/annotations?min_scor=0.5", 400, "invalid-request"),
     ],
 )
 def test_wrong_address(
