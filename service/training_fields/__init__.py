@@ -131,7 +131,8 @@ def _describe_slide(path: Path, mpp: float | None) -> SlideInfo:
             "scan"
         ) from error
     except CytolibraError as error:
-        raise type(error)(f"{path}: {error}") from error
+        remedy = str(error).replace("mpp=", "--slide-mpp=")
+        raise type(error)(f"{path}: {remedy}") from error
 
 
 def _name_slides(sources: Sequence[Source]) -> list[str]:
