@@ -1,6 +1,6 @@
 """Whether the server lives, and whether it can take slides.
 
-Served under /v1 and, for orchestrators that look there, at the root.
+Served under the version's prefix and, for orchestrators that look there, at the root.
 """
 
 import shutil
