@@ -25,9 +25,7 @@ class Cells:
     class_scores: NDArray[np.float32]
 
 
-def group_candidates(
-    candidates: Candidates, iou_threshold: float, min_score: float = 0.0
-) -> Cells:
+def group_candidates(candidates: Candidates, iou_threshold: float, min_score: float = 0.0) -> Cells:
     """The cells that candidates are of.
 
     Args:

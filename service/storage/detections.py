@@ -22,7 +22,7 @@ SCHEMA = pa.schema([(name, pa.float32()) for name in COLUMNS[:5]] + [("label", p
 CLASS_SCORE = "score_"
 ROW_GROUP_SIZE = 20_000
 FACTS = b"cytolibra"
-UNREADABLE = b"unreadable_tiles"
+UNREADABLE, LIMITED = b"unreadable_tiles", b"limited_tiles"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ def encode_group(group: GroupResult) -> bytes:
     detections = group.detections
     names = [f"{CLASS_SCORE}{label}" for label in range(detections.class_scores.shape[1])]
     schema = _schema(names).append(pa.field("tile_index", pa.int32()))
-    schema = schema.with_metadata({UNREADABLE: json.dumps(group.unreadable_tiles).encode()})
+    tiles = {UNREADABLE: group.unreadable_tiles, LIMITED: group.limited_tiles}
+    schema = schema.with_metadata({key: json.dumps(value).encode() for key, value in tiles.items()})
     columns = [*_columns(detections), pa.array(detections.tile_index)]
     table = pa.Table.from_arrays(columns, schema=schema)
     buffer = io.BytesIO()
@@ -56,10 +57,11 @@ def decode_group(data: bytes) -> GroupResult:
     """What `encode_group` was given."""
     with pa.ipc.open_stream(data) as reader:
         table = reader.read_all()
-    unreadable = json.loads(table.schema.metadata[UNREADABLE])
+    facts = table.schema.metadata
+    unreadable, limited = (json.loads(facts.get(key, b"[]")) for key in (UNREADABLE, LIMITED))
     tile_index = table["tile_index"].to_numpy().astype(np.int32)
     names = [name for name in table.column_names if name.startswith(CLASS_SCORE)]
-    return GroupResult(_detections(table, tile_index, names), tuple(unreadable))
+    return GroupResult(_detections(table, tile_index, names), tuple(unreadable), tuple(limited))
 
 
 def encode_detections(detections: Detections, facts: DetectionFacts) -> bytes:

@@ -35,9 +35,7 @@ class OpenVinoForward:
         self._core = openvino.Core()
         # Deformable convolutions (RepPoints) keep the sizes that they were traced with, and compute
         # places of a map in the precision of the rest: bfloat16 cannot tell 2449 from 2448.
-        self._has_places = any(
-            type(part).__name__ == "DeformConv2d" for part in network.modules()
-        )
+        self._has_places = any(type(part).__name__ == "DeformConv2d" for part in network.modules())
         self._options = {"PERFORMANCE_HINT": "LATENCY"}
         if full_precision or self._has_places:
             self._options["INFERENCE_PRECISION_HINT"] = "f32"
