@@ -83,6 +83,7 @@ def test_merging_again_changes_nothing_and_nothing_overlaps(
 def test_a_cell_called_two_things_is_one_cell_of_the_better_score() -> None:
     merged = merge_detections(detections([(0, 0, 20, 20, 0.5, 2), (1, 0, 20, 20, 0.7, 4)]), 0.5)
     assert merged.label.tolist() == [4]
+    assert merged.class_scores.tolist() == [[4, 5, 6, 7]]
 
 
 def test_nothing_merges_to_nothing() -> None:
