@@ -11,7 +11,6 @@ import pytest
 
 from tests.service.running_server import RunningServer, wait_for
 
-
 #: Open requests have 3 s to end, and the worker 5; the rest is for a machine that is busy.
 STOP_TIMEOUT_S = 30.0
 
