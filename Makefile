@@ -28,7 +28,7 @@ $(READY): .constraints.txt pyproject.toml Makefile
 	touch $@
 
 demo: $(READY)
-	$(BIN)/python -m service.demo --out out/demo
+	$(BIN)/python -m service.cli.demo --out out/demo
 
 serve: $(READY)
 	$(BIN)/cytolibra serve --host 127.0.0.1 --port $(PORT) --data $(DATA)

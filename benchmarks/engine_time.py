@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import best_seconds
-from models.bundle import load_detector
+from models.bundle.load import load_detector
 from models.detector import TileBatch
 from models.phantom import draw_field
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.timing import best_seconds
-from models.bundle import load_detector
+from models.bundle.load import load_detector
 from service.pipeline import analyse_slide
 from service.pipeline.batches import read_batches
 from service.pipeline.slide import open_slide

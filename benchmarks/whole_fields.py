@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 
-from models.bundle import load_detector
+from models.bundle.load import load_detector
 from models.data.coco import Field
 from models.detector import Detector
 from models.errors import DatasetError
-from models.evaluate import MIN_SCORE, detect_field, merge_cells
+from models.measure.evaluate import MIN_SCORE, detect_field, merge_cells
 
 NEGATIVE = "NILM"
 

@@ -1,6 +1,6 @@
 """What goes into a detector and what comes out: batches of tiles in, detections out.
 
-Owns the types and the `Detector` protocol; the engines that fulfil it live in `models/engines`.
+Owns the types and the `Detector` protocol; the engines that fulfil it are in `models/inference`.
 """
 
 from dataclasses import dataclass

@@ -3,6 +3,8 @@
 Every message names the thing, the value and the remedy; nothing here knows of HTTP.
 """
 
+from pydantic import ValidationError
+
 
 class CytolibraError(Exception):
     """Base of every error that a user can cause and mend; its text is fit to be shown to them."""
@@ -38,3 +40,15 @@ class PhantomError(CytolibraError):
 
 class UnsupportedOpError(CytolibraError):
     """An operation of mmcv's compiled extension was called for which there is no stand-in."""
+
+
+def name_first_error(error: ValidationError) -> str:
+    """Place, value and what is wrong: "train.epochs = -1: Input should be greater than 0"."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"]) or "content"
+    if first["type"] == "extra_forbidden":
+        return f"{place}: there is no such key"
+    value = first["input"]
+    # A stranger's value may be of any length.
+    shown = f" = {repr(value)[:60]}" if isinstance(value, str | int | float) else ""
+    return f"{place}{shown}: {first['msg']}"

@@ -1,5 +1,5 @@
 """Studies: many training runs that differ in one thing, compared over folds and seeds.
 
 `spec.py` reads what is asked, `run.py` does one run, `schedule.py` all of them, `tables.py` and
-`models/plots/` show what came out.
+`plots.py` show what came out.
 """

@@ -7,9 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.errors import StudyError
-from models.first_error import name_first_error
-from models.metrics import Rates
+from models.errors import StudyError, name_first_error
+from models.measure.metrics import Rates
 
 
 class _Part(BaseModel):
@@ -17,7 +16,7 @@ class _Part(BaseModel):
 
 
 class RunFigures(_Part):
-    """`models.evaluate.Evaluation` as plain values, and the thresholds chosen for it.
+    """`models.measure.evaluate.Evaluation` as plain values, and the thresholds chosen for it.
 
     `ap50` has the classes that the held-out fold has cells of.
     """

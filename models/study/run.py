@@ -13,7 +13,7 @@ import torch
 from models.classes import CellClass
 from models.data.coco import FieldSet, read_coco
 from models.errors import StudyError
-from models.metrics import FieldResult, precision_curves
+from models.measure.metrics import FieldResult, precision_curves
 from models.study.result import (
     RunFigures,
     RunHardware,
@@ -22,8 +22,8 @@ from models.study.result import (
     write_result,
 )
 from models.study.spec import Run
-from models.train import Learned, TrainOptions, learn
 from models.training.progress import OnTrainProgress
+from models.training.run import Learned, TrainOptions, learn
 from models.training.validation import detect_held_out, measure
 from models.training.weight_norms import classifier_weight_norms
 
@@ -51,7 +51,7 @@ def finish_run(
 
     Raises:
         StudyError: the file holds the result of another configuration, or on other data.
-        DatasetError, TrainingError: see `models.train.learn`.
+        DatasetError, TrainingError: see `models.training.run.learn`.
     """
     everything = read_coco(data)
     if (finished := read_result(run, result_path, everything)) is not None:

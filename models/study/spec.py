@@ -17,11 +17,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from models.config import TrainConfig, find_config, read_config
-from models.errors import ConfigError
-from models.first_error import name_first_error
+from models.errors import ConfigError, name_first_error
+from models.training.config import TrainConfig, find_config, read_config
 
-STUDIES_DIR = Path(__file__).parent.parent / "studies"
+STUDIES_DIR = Path(__file__).parent / "studies"
 
 #: As many pairs as the tables' exact test can take.
 MAX_REPEATS = 16

@@ -1,1 +1,1 @@
-"""The steps of a training run, one a file; `models/train.py` puts them in order."""
+"""The steps of a training run, one a file; `models/training/run.py` puts them in order."""

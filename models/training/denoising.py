@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
-from models.bundle_model import InputModel
+from models.bundle.description import InputModel
 from models.errors import TrainingError
-from models.precision import mixed_precision
+from models.inference.precision import mixed_precision
 from models.training.bad_batch import refuse_batch
 from models.training.batches import normalise
 from models.training.epochs import Epochs

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from models.config import TrainConfig
 from models.data.augment import Augmentation
 from models.data.crops import Crop, EpochCrops, collate_crops
 from models.data.paste import CutOut
 from models.data.resample import Sample
+from models.training.config import TrainConfig
 from models.training.ranks import Ranks
 
 #: pixels (B, 3, S, S) uint8; B tensors (N_i, 4) of boxes; B tensors (N_i,) of labels

@@ -7,12 +7,12 @@ from typing import Any
 
 from torch import nn
 
-from models.bundle_writing import write_bundle
+from models.bundle.write import write_bundle
+from models.calibrate.slide_score import FittedSlideScore
 from models.classes import BETHESDA, CellClass
-from models.config import TrainConfig
-from models.evaluate import Evaluation
-from models.network import describe_for_classes
-from models.slide_score import FittedSlideScore
+from models.measure.evaluate import Evaluation
+from models.network.build import describe_for_classes
+from models.training.config import TrainConfig
 
 #: For class lists whose weights the configuration does not give: the share of the worst severity.
 DEFAULT_WEIGHT = 1.0

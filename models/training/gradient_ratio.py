@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from models.losses.dense_targets import spread_targets, spread_weights
+from models.network.losses.dense_targets import spread_targets, spread_weights
 
 
 class GradientRatio:

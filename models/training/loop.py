@@ -1,6 +1,6 @@
 """The training loop: epochs, iterations, mixed precision, and what a loss that is not finite does.
 
-Which fields are learned from, and what becomes of the network, is left to `models/train.py`.
+Which fields are learned from, and what becomes of the network, is left to `models/training/run.py`.
 """
 
 import time
@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 
-from models.config import TrainConfig
 from models.errors import TrainingError
-from models.network import build_network, describe_for_classes
-from models.precision import mixed_precision
+from models.inference.precision import mixed_precision
+from models.network.build import build_network, describe_for_classes
 from models.training.average import start_average
 from models.training.bad_batch import refuse_batch
 from models.training.batches import make_data_samples, normalise
 from models.training.checkpoint import read_checkpoint, save_checkpoint
+from models.training.config import TrainConfig
 from models.training.denoising import count_denoising_iterations, denoise
 from models.training.epochs import Batch, Epochs
 from models.training.gradient_ratio import GradientRatio

@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from models.config import TrainSection
+from models.training.config import TrainSection
 
 
 def make_optimiser(network: nn.Module, how: TrainSection) -> AdamW:

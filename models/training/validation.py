@@ -6,14 +6,14 @@ from typing import Any
 
 from torch import nn
 
-from models.bundle_model import BundleModel
-from models.config import TrainConfig
+from models.bundle.description import BundleModel
+from models.calibrate.thresholds import choose_thresholds
 from models.data.coco import FieldSet
 from models.detector import Detector
-from models.engines.choice import make_detector
-from models.evaluate import MIN_SCORE, Evaluation, detect_fields, evaluate
-from models.metrics import FieldResult
-from models.thresholds import choose_thresholds
+from models.inference.engines.choice import make_detector
+from models.measure.evaluate import MIN_SCORE, Evaluation, detect_fields, evaluate
+from models.measure.metrics import FieldResult
+from models.training.config import TrainConfig
 from models.training.export import Trained, describe_bundle
 
 

@@ -20,7 +20,7 @@ from service.storage.tables import Slide
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SlideRequest:
     """What a request asks for, besides sending a slide."""
 
     detector: DetectorInfo
@@ -36,7 +36,7 @@ class Accepted:
     is_queued_now: bool
 
 
-def accept(context: Context, upload: Upload, wanted: Wanted) -> Accepted:
+def accept(context: Context, upload: Upload, wanted: SlideRequest) -> Accepted:
     """The slide of this upload: a known one of the same identity, or a new one, checked and queued.
 
     Raises:
@@ -61,7 +61,7 @@ def accept(context: Context, upload: Upload, wanted: Wanted) -> Accepted:
     return _take_known(context, upload, known)
 
 
-def request_digest(upload: Upload, wanted: Wanted) -> str:
+def request_digest(upload: Upload, wanted: SlideRequest) -> str:
     """Digest of all that makes two requests the same to an Idempotency-Key."""
     parts = [
         upload.sha256,

@@ -8,12 +8,11 @@ import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import BinaryIO
 from uuid import NAMESPACE_OID, uuid5
 
-from service.exports import coco, csv, geojson, ndjson
 from service.exports.filters import read_filters
+from service.exports.formats import WRITERS, Format
 from service.exports.frame import Frame, Origin
 from service.pipeline.types import Detections
 from service.storage.detections import DetectionsFile
@@ -24,41 +23,8 @@ GZIP_LEVEL = 1
 GZIP_WINDOW = 31
 
 
-class Format(StrEnum):
-    """A format of annotations."""
-
-    GEOJSON = "geojson"
-    NDJSON = "ndjson"
-    COCO = "coco"
-    CSV = "csv"
-
-    @property
-    def media_type(self) -> str:
-        """For Content-Type."""
-        return MEDIA_TYPES[self]
-
-    @property
-    def suffix(self) -> str:
-        """Of a file in this format."""
-        return "coco.json" if self is Format.COCO else self.value
-
-
-MEDIA_TYPES = {
-    Format.GEOJSON: geojson.MEDIA_TYPE,
-    Format.NDJSON: ndjson.MEDIA_TYPE,
-    Format.COCO: coco.MEDIA_TYPE,
-    Format.CSV: csv.MEDIA_TYPE,
-}
-WRITERS = {
-    Format.GEOJSON: geojson.write_geojson,
-    Format.NDJSON: ndjson.write_ndjson,
-    Format.COCO: coco.write_coco,
-    Format.CSV: csv.write_csv,
-}
-
-
 @dataclass(frozen=True)
-class Wanted:
+class AnnotationsQuery:
     """What a request asks for.
 
     Attributes:
@@ -75,7 +41,7 @@ class Wanted:
     origin: Origin
 
 
-def stream_annotations(source: BinaryIO, slide: Slide, wanted: Wanted) -> Iterator[bytes]:
+def stream_annotations(source: BinaryIO, slide: Slide, wanted: AnnotationsQuery) -> Iterator[bytes]:
     """The detections that are wanted, piece by piece.
 
     Args:

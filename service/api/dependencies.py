@@ -13,9 +13,9 @@ from fastapi import Depends, Request
 from fastapi import Path as PathParameter
 
 from service.api.metrics import Metrics
+from service.catalogue import Catalogue
 from service.errors import SlideNotFoundError
 from service.jobs.client import JobQueue
-from service.jobs.detectors import Catalogue
 from service.pipeline.slide import check_slide
 from service.pipeline.types import SlideInfo
 from service.settings import Settings
@@ -55,11 +55,11 @@ def get_context(request: Request) -> Context:
     return context
 
 
-Here = Annotated[Context, Depends(get_context)]
+ContextDep = Annotated[Context, Depends(get_context)]
 
 
 def get_slide(
-    context: Here,
+    context: ContextDep,
     slide_id: Annotated[str, PathParameter(description="As POST /v1/slides gave it.")],
 ) -> Slide:
     """The slide of the path.
@@ -72,4 +72,4 @@ def get_slide(
     return context.slides.get(slide_id)
 
 
-ThisSlide = Annotated[Slide, Depends(get_slide)]
+SlideDep = Annotated[Slide, Depends(get_slide)]

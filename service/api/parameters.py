@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Header, Query
 
-from service.api.annotations import Format
+from service.exports.formats import Format
 from service.exports.frame import Origin
 from service.storage.tables import Status
 

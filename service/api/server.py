@@ -15,9 +15,9 @@ import uvicorn
 from service.api.app import create_app
 from service.api.dependencies import Context
 from service.api.metrics import Metrics
+from service.catalogue import Catalogue
 from service.errors import PortInUseError
 from service.jobs.client import JobQueue
-from service.jobs.detectors import Catalogue
 from service.jobs.durable import prepare_jobs_database
 from service.jobs.keeper import WORKER_COMMAND, kept_worker
 from service.settings import Settings

@@ -39,7 +39,7 @@ def analyse(
     """Analyse a slide: counts, abnormality score, annotations, and a picture of what was found."""
     import orjson
 
-    from models.bundle import load_detector
+    from models.bundle.load import load_detector
     from service.pipeline import analyse_slide
     from service.pipeline.report import report_to_json
     from service.pipeline.slide import check_slide

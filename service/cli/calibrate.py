@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from models.bundle_model import BundleModel
-    from models.calibrated import Calibrated
+    from models.bundle.description import BundleModel
+    from models.calibrate.run import Calibrated
+    from models.calibrate.slide_score import FittedSlideScore
     from models.data.coco import FieldSet
-    from models.slide_score import FittedSlideScore
 
 
 def calibrate(
@@ -42,9 +42,11 @@ def calibrate(
     ] = None,
 ) -> None:
     """Fit probabilities, choose thresholds, fit the slide score; write a new bundle with them."""
-    from models.bundle import find_bundle, load_network, read_model
-    from models.bundle_writing import check_replaceable, write_bundle
-    from models.calibrated import choose_serving
+    from models.bundle.description import read_model
+    from models.bundle.find import find_bundle
+    from models.bundle.load import load_network
+    from models.bundle.write import check_replaceable, write_bundle
+    from models.calibrate.run import choose_serving
     from models.data.coco import read_coco
 
     check_replaceable(output)
@@ -81,7 +83,7 @@ def _fit(
     from rich.console import Console
     from rich.progress import Progress
 
-    from models.calibrated import calibrate_scores
+    from models.calibrate.run import calibrate_scores
     from service.composed_slides.coefficients import find_coefficients
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
@@ -99,8 +101,8 @@ def _fit(
 
 def _check_unseen(model: "BundleModel", fields: "FieldSet", fold: int) -> None:
     """Every network of the bundle must have been trained without the fold."""
+    from models.bundle.provenance import belongs_to
     from models.errors import BundleError
-    from models.known_fields import belongs_to
 
     for facts in model.training.get("members", [model.training]):
         if fold not in (facts.get("fold_held_out"), *facts.get("unused_folds", ())):
@@ -138,10 +140,10 @@ def _warn(line: str) -> None:
 def _draw(calibrated: "Calibrated", output: Path) -> bytes:
     from tempfile import TemporaryDirectory
 
-    from models.calibrated import FIT_FROM_SCORE
-    from models.calibration import Calibration
-    from models.evaluate import merge_cells
-    from models.plots.reliability import draw_reliability
+    from models.calibrate.probability import Calibration
+    from models.calibrate.run import FIT_FROM_SCORE
+    from models.measure.evaluate import merge_cells
+    from models.measure.reliability_plot import draw_reliability
 
     model = calibrated.model
     assert model.calibration is not None

@@ -17,7 +17,7 @@ def detectors(
     from rich.console import Console
     from rich.table import Table
 
-    from models.bundle import list_detectors
+    from models.bundle.find import list_detectors
 
     found = list_detectors(extra_dir)
     if as_json:

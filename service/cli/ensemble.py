@@ -12,7 +12,7 @@ def ensemble(
     name: Annotated[str, typer.Option(help="The new detector's name.")] = "ensemble",
 ) -> None:
     """Put networks of one kind, trained with other seeds or folds, together to one detector."""
-    from models.bundle_ensemble import combine_bundles
+    from models.bundle.combine import combine_bundles
 
     combine_bundles(bundles, output, name)
     typer.echo(f"detector: {output}")

@@ -7,7 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     from models.data.coco import FieldSet
-    from models.evaluate import Evaluation
+    from models.measure.evaluate import Evaluation
 
 KNOWN = (
     "learned from these fields: the figures flatter it. Judge it on fields it never saw, or a "
@@ -43,10 +43,11 @@ def evaluate(
     from rich.console import Console
     from rich.progress import Progress
 
-    from models.bundle import load_detector, read_info
+    from models.bundle.find import read_info
+    from models.bundle.load import load_detector
     from models.data.coco import read_coco, require_mpp
-    from models.evaluate import MIN_SCORE, detect_fields
-    from models.evaluate import evaluate as measure
+    from models.measure.evaluate import MIN_SCORE, detect_fields
+    from models.measure.evaluate import evaluate as measure
     from service.cli.engine_option import check_engine
     from service.cli.evaluate_slides import SlideOutputs, evaluate_slides
     from service.errors import DatasetError
@@ -78,8 +79,9 @@ def evaluate(
 
 
 def _warn_if_known(detector: str, fields: "FieldSet", fold: int | None) -> None:
-    from models.bundle import find_bundle, read_model
-    from models.known_fields import learned_from
+    from models.bundle.description import read_model
+    from models.bundle.find import find_bundle
+    from models.bundle.provenance import learned_from
 
     model = read_model(find_bundle(detector))
     known = learned_from(model.training, fields, fold)

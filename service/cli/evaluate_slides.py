@@ -36,7 +36,7 @@ def evaluate_slides(
     """Prints how well the slide score of a detector does on slides composed from these fields."""
     from rich.console import Console
 
-    from models.bundle import load_detector
+    from models.bundle.load import load_detector
     from service.composed_slides.cross_fit import judge_shipped
 
     console = Console()

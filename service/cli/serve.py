@@ -19,7 +19,7 @@ def serve(
 ) -> None:
     """Serve the HTTP API, with a worker that is started again if it dies. Stop it with Ctrl-C."""
     from service.api.server import run_server
-    from service.jobs.detectors import BundleCatalogue
+    from service.catalogue import BundleCatalogue
     from service.logs import configure_logs
     from service.settings import read_settings
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from models.calibrate.slide_score import FittedSlideScore
     from models.data.coco import FieldSet
-    from models.slide_score import FittedSlideScore
     from service.pipeline.types import Detector
 
 
@@ -36,8 +36,8 @@ def train(
     ] = 10,
 ) -> None:
     """Train a detector, or go on with an interrupted run of the same folder."""
-    from models.config import find_config, read_config
-    from models.train import TrainOptions, run_training
+    from models.training.config import find_config, read_config
+    from models.training.run import TrainOptions, run_training
     from service.cli.progress import TrainProgressBar
     from service.composed_slides.coefficients import find_coefficients
 

@@ -16,7 +16,7 @@ def work(
     ] = None,
 ) -> None:
     """Work on queued slides until stopped with Ctrl-C."""
-    from service.jobs.detectors import BundleCatalogue
+    from service.catalogue import BundleCatalogue
     from service.jobs.worker import run_worker
     from service.logs import configure_logs
     from service.settings import read_settings

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from service.composed_slides.compose import Wanted, draw_pieces
+from service.composed_slides.compose import SlideSpec, draw_pieces
 from service.composed_slides.looks import SeenField
 from service.composed_slides.pieces import Pieces
 from service.composed_slides.write import GLASS, ground_of, write_slide
@@ -21,11 +21,11 @@ from service.pipeline.types import Detector
 
 #: Slides that are written.
 WRITTEN = (
-    Wanted(100, 0.0),
-    Wanted(400, 0.0),
-    Wanted(400, 0.02),
-    Wanted(400, 0.1),
-    Wanted(400, 0.4),
+    SlideSpec(100, 0.0),
+    SlideSpec(400, 0.0),
+    SlideSpec(400, 0.02),
+    SlideSpec(400, 0.1),
+    SlideSpec(400, 0.4),
 )
 
 
@@ -42,7 +42,7 @@ class Checked:
     """
 
     path: Path
-    wanted: Wanted
+    wanted: SlideSpec
     on_glass: bool
     true: NDArray[np.int64]
     added: NDArray[np.int64]
@@ -56,7 +56,7 @@ def check_written_slides(
     seen: Sequence[SeenField],
     pieces: Pieces,
     detector: Detector,
-    wanted: Sequence[Wanted] = WRITTEN,
+    wanted: Sequence[SlideSpec] = WRITTEN,
     on_slide: Callable[[], None] = lambda: None,
 ) -> list[Checked]:
     """Writes each slide twice, on the fields' own ground and on glass, and analyses it.
@@ -88,7 +88,7 @@ def check_written_slides(
 
 def _compare(
     path: Path,
-    wanted: Wanted,
+    wanted: SlideSpec,
     on_glass: bool,
     pieces: Pieces,
     times: NDArray[np.int64],

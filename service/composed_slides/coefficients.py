@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from models.calibrate.slide_score import FittedSlideScore
 from models.data.coco import FieldSet
-from models.slide_score import FittedSlideScore
 from service.composed_slides.cross_fit import LOW_SHARE, cross_fit
 from service.composed_slides.looks import see_fields
 from service.pipeline.types import Detector

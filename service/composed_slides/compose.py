@@ -25,7 +25,7 @@ MIN_MEAN_CELLS = 0.3
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SlideSpec:
     """A slide to compose.
 
     Attributes:
@@ -47,7 +47,7 @@ class ComposedSlides:
         found: (S, C) int64, what the detector counts.
     """
 
-    wanted: tuple[Wanted, ...]
+    wanted: tuple[SlideSpec, ...]
     true: NDArray[np.int64]
     found: NDArray[np.int64]
 
@@ -57,12 +57,12 @@ class ComposedSlides:
         return np.array([one.abnormal_share > 0 for one in self.wanted])
 
 
-def draw_wanted(num_slides: int, rng: np.random.Generator) -> list[Wanted]:
+def draw_wanted(num_slides: int, rng: np.random.Generator) -> list[SlideSpec]:
     """Slides of every size and share, by their logarithm; half without abnormal cells."""
     wanted = []
     for index in range(num_slides):
         share = float(np.exp(rng.uniform(*np.log(ABNORMAL_SHARE)))) if index % 2 else 0.0
-        wanted.append(Wanted(draw_size(share, rng), share))
+        wanted.append(SlideSpec(draw_size(share, rng), share))
     return wanted
 
 
@@ -73,7 +73,7 @@ def draw_size(share: float, rng: np.random.Generator) -> int:
 
 
 def compose_slides(
-    pieces: Pieces, classes: Sequence[CellClass], wanted: Sequence[Wanted], seed: int
+    pieces: Pieces, classes: Sequence[CellClass], wanted: Sequence[SlideSpec], seed: int
 ) -> ComposedSlides:
     """Slides as wanted, counted without drawing them."""
     rng = np.random.default_rng(seed)
@@ -89,7 +89,7 @@ def compose_slides(
 
 
 def draw_pieces(
-    pieces: Pieces, classes: Sequence[CellClass], wanted: Wanted, rng: np.random.Generator
+    pieces: Pieces, classes: Sequence[CellClass], wanted: SlideSpec, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """(P,) how many times each piece is on the slide."""
     times = np.zeros(len(pieces.anchor), np.int64)

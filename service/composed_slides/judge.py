@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.classes import CellClass
-from service.composed_slides.compose import ComposedSlides, Wanted, compose_slides, draw_size
+from service.composed_slides.compose import ComposedSlides, SlideSpec, compose_slides, draw_size
 from service.composed_slides.fit import NEGATIVE_SCORE, area_under_curve
 from service.composed_slides.pieces import Pieces
 from service.pipeline.report import abnormality_score, name_category
@@ -59,8 +59,8 @@ def draw_trial(
 ) -> ComposedSlides:
     """Slides to judge on: of every size without abnormal cells, of every share of any size."""
     rng = np.random.default_rng(seed)
-    wanted = [Wanted(size, 0.0) for size in SIZES for _ in range(num_each)]
-    wanted += [Wanted(draw_size(share, rng), share) for share in SHARES for _ in range(num_each)]
+    wanted = [SlideSpec(size, 0.0) for size in SIZES for _ in range(num_each)]
+    wanted += [SlideSpec(draw_size(share, rng), share) for share in SHARES for _ in range(num_each)]
     return compose_slides(pieces, classes, wanted, seed)
 
 

@@ -13,7 +13,7 @@ from models.classes import CellClass
 from models.data.augment import Augmentation, change_look
 from models.data.coco import Field, FieldSet
 from models.data.resample import resample_field
-from models.evaluate import make_tile
+from models.measure.evaluate import make_tile
 from service.errors import DatasetError
 from service.pipeline.merge import merge_detections
 from service.pipeline.types import Detector

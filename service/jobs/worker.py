@@ -17,7 +17,7 @@ import structlog
 from dbos import DBOS
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.jobs.detectors import BundleCatalogue, Catalogue, LoadedDetectors
+from service.catalogue import BundleCatalogue, Catalogue
 from service.jobs.durable import (
     POLL_INTERVAL_S,
     QUEUE,
@@ -25,6 +25,7 @@ from service.jobs.durable import (
     prepare_jobs_database,
     worker_config,
 )
+from service.jobs.loaded_detectors import LoadedDetectors
 from service.jobs.workflow import SlideJob
 from service.logs import configure_logs
 from service.settings import Settings, read_settings

@@ -5,7 +5,6 @@ Owns what happens to a slide that fails, is cancelled, or kills the worker; the 
 """
 
 import errno
-import io
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import structlog
-from PIL import Image
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.errors import (
@@ -23,9 +21,9 @@ from service.errors import (
     InternalError,
     NoSpaceError,
 )
-from service.jobs.detectors import LoadedDetectors
+from service.jobs.loaded_detectors import LoadedDetectors
 from service.pipeline import analyse_slide
-from service.pipeline.slide import open_slide
+from service.pipeline.thumbnail import draw_thumbnail
 from service.pipeline.types import Analysis, GroupResult, Options, Progress
 from service.settings import Settings
 from service.storage import blobs as keys
@@ -41,8 +39,6 @@ from service.storage.tables import Slide
 
 PROGRESS_INTERVAL_S = 0.5
 RETRY_DELAY_S = 3.0
-THUMBNAIL_SIDE_PX = 1024
-THUMBNAIL_QUALITY = 85
 
 T = TypeVar("T")
 
@@ -181,20 +177,6 @@ class ProgressNote:
             return
         if not goes_on:
             raise AnalysisCancelledError(f"slide {self._slide_id} was cancelled")
-
-
-def draw_thumbnail(path: Path, mpp: float | None) -> bytes:
-    """A JPEG of the whole slide, its longer side at most 1,024 px.
-
-    Raises:
-        CytolibraError: the slide cannot be opened or read.
-    """
-    # Any µm/px does for a picture, so a slide without one is not refused here.
-    with open_slide(path, mpp or 1.0) as slide:
-        pixels = slide.thumbnail(THUMBNAIL_SIDE_PX)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=THUMBNAIL_QUALITY)
-    return buffer.getvalue()
 
 
 def insist(change: Callable[[], T]) -> T:

@@ -8,7 +8,9 @@ import cv2
 import pytest
 from typer.testing import CliRunner
 
-from models.bundle import ZOO_DIR, load_detector, read_model
+from models.bundle.description import read_model
+from models.bundle.find import ZOO_DIR
+from models.bundle.load import load_detector
 from models.phantom import draw_field
 from service.cli.main import app
 

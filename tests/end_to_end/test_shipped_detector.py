@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.bundle import ZOO_DIR, load_detector, read_info, read_model
+from models.bundle.description import read_model
+from models.bundle.find import ZOO_DIR, read_info
+from models.bundle.load import load_detector
 from models.phantom import draw_field
 from models.phantom.histology import draw_histology
 from service.pipeline import analyse_slide

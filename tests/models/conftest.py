@@ -3,7 +3,7 @@
 import warnings
 from importlib import import_module
 
-from models.mmcv_ops import supply_missing_extension
+from models.network.mmcv.extension import supply_missing_extension
 
 supply_missing_extension()
 with warnings.catch_warnings():

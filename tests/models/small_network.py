@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from models.bundle_model import BundleModel
+from models.bundle.description import BundleModel
 
 CLASSES = [
     {"name": "NILM", "color": (46, 125, 50), "severity": 0},

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import cv2
 
-from models.config import TrainConfig
 from models.phantom import draw_field
+from models.training.config import TrainConfig
 from tests.models.small_network import describe_model
 
 

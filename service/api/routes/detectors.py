@@ -2,13 +2,13 @@
 
 from fastapi import APIRouter
 
-from service.api.dependencies import Here
+from service.api.dependencies import ContextDep
 from service.api.schemas import DetectorList, detector_summary
 
 router = APIRouter(prefix="/v1/detectors", tags=["detectors"])
 
 
 @router.get("", summary="List detectors")
-def list_all(context: Here) -> DetectorList:
+def list_all(context: ContextDep) -> DetectorList:
     """Names, digests and classes of all detectors, shipped and configured."""
     return DetectorList(detectors=[detector_summary(info) for info in context.catalogue.infos()])

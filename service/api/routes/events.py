@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
-from service.api.dependencies import Context, Here, ThisSlide
+from service.api.dependencies import Context, ContextDep, SlideDep
 from service.api.documentation import problems
 from service.api.schemas import SlideStatus, slide_status
 from service.errors import SlideNotFoundError
@@ -33,7 +33,7 @@ POLL_INTERVAL_S = 0.5
         **problems(SlideNotFoundError),
     },
 )
-async def follow_slide(context: Here, slide: ThisSlide) -> AsyncIterator[ServerSentEvent]:
+async def follow_slide(context: ContextDep, slide: SlideDep) -> AsyncIterator[ServerSentEvent]:
     """One event at once and one for every change; ends after done, failed or cancelled."""
     last: SlideStatus | None = None
     while not context.stopping.is_set():

@@ -8,7 +8,7 @@ import shutil
 from fastapi import APIRouter, Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.api.dependencies import Context, Here
+from service.api.dependencies import Context, ContextDep
 from service.api.metrics import WORKER_SILENCE_S
 from service.api.schemas import Health, Readiness
 
@@ -26,7 +26,7 @@ async def healthz() -> Health:
     summary="Can slides be taken and worked on",
     responses={503: {"model": Readiness, "description": "Not now; the members say why."}},
 )
-def readyz(context: Here, response: Response) -> Readiness:
+def readyz(context: ContextDep, response: Response) -> Readiness:
     """200 if the database answers, a worker lives and the disk has room, else 503."""
     database, worker = _ask_database(context)
     usage = shutil.disk_usage(context.data_dir.root)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from service.api.dependencies import Here
+from service.api.dependencies import ContextDep
 from service.api.documentation import media
 
 router = APIRouter(tags=["operation"])
@@ -15,6 +15,6 @@ router = APIRouter(tags=["operation"])
     response_class=Response,
     responses={200: media("Text format.", text__plain='cytolibra_slides{status="done"} 12.0\n')},
 )
-def metrics(context: Here) -> Response:
+def metrics(context: ContextDep) -> Response:
     """Requests of this server; slides, tiles, cells and times of all analyses."""
     return Response(context.metrics.text(), media_type=CONTENT_TYPE_LATEST)

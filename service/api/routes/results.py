@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from service.api.annotations import Format, Wanted, compress, is_gzip_accepted, stream_annotations
-from service.api.dependencies import Here, ThisSlide
+from service.api.annotations import AnnotationsQuery, compress, is_gzip_accepted, stream_annotations
+from service.api.dependencies import ContextDep, SlideDep
 from service.api.documentation import media, problems
 from service.api.parameters import AnnotationFormat, Bbox, CoordinateOrigin, Labels, MinScore
 from service.api.schemas import EXAMPLE_REPORT
@@ -14,7 +14,8 @@ from service.errors import (
     SlideNotFoundError,
     SlideUnreadableError,
 )
-from service.jobs.workflow import draw_thumbnail
+from service.exports.formats import Format
+from service.pipeline.thumbnail import draw_thumbnail
 from service.storage import blobs as keys
 from service.storage.tables import Slide, Status
 
@@ -33,7 +34,7 @@ router = APIRouter(prefix="/v1/slides/{slide_id}", tags=["results"])
         **problems(SlideNotFoundError, SlideNotDoneError),
     },
 )
-def get_report(slide: ThisSlide) -> JSONResponse:
+def get_report(slide: SlideDep) -> JSONResponse:
     """Counts per class, abnormality score, category, adequacy estimate, provenance."""
     check_done(slide)
     return JSONResponse(slide.report)
@@ -56,8 +57,8 @@ def get_report(slide: ThisSlide) -> JSONResponse:
 )
 def get_annotations(
     request: Request,
-    context: Here,
-    slide: ThisSlide,
+    context: ContextDep,
+    slide: SlideDep,
     format: AnnotationFormat = Format.GEOJSON,
     label: Labels = None,
     min_score: MinScore = None,
@@ -66,7 +67,7 @@ def get_annotations(
 ) -> Response:
     """All detections, or those that the filters leave, streamed without holding them all."""
     check_done(slide)
-    wanted = Wanted(format, tuple(label or ()), min_score, bbox, origin)
+    wanted = AnnotationsQuery(format, tuple(label or ()), min_score, bbox, origin)
     source = context.blobs.open(keys.detections_key(slide.id))
     pieces = stream_annotations(source, slide, wanted)
     headers = {
@@ -87,7 +88,7 @@ def get_annotations(
         **problems(SlideNotFoundError, SlideUnreadableError),
     },
 )
-def get_thumbnail(context: Here, slide: ThisSlide) -> Response:
+def get_thumbnail(context: ContextDep, slide: SlideDep) -> Response:
     """At most 1,024 px on its longer side; there from the moment that the slide is accepted."""
     key = keys.thumbnail_key(slide.id)
     try:

@@ -4,8 +4,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from service.api.accept import Wanted, accept, request_digest
-from service.api.dependencies import Context, Here, ThisSlide
+from service.api.accept import SlideRequest, accept, request_digest
+from service.api.dependencies import Context, ContextDep, SlideDep
 from service.api.documentation import UPLOAD_BODY, problems
 from service.api.parameters import (
     Accession,
@@ -74,7 +74,7 @@ REFUSALS = (
 )
 async def post_slide(
     request: Request,
-    context: Here,
+    context: ContextDep,
     detector: DetectorName = "default",
     mpp: Mpp = None,
     accession: Accession = None,
@@ -88,7 +88,7 @@ async def post_slide(
     anew. A refused slide leaves nothing behind.
     """
     info = await run_in_threadpool(context.catalogue.find, detector)
-    wanted = Wanted(info, mpp, accession)
+    wanted = SlideRequest(info, mpp, accession)
     limits = UploadLimits(context.settings.max_upload_bytes, context.settings.min_free_bytes)
     async with (
         KeyHold(context, idempotency_key) as hold,
@@ -109,7 +109,7 @@ async def post_slide(
     responses=problems(InvalidRequestError, instance="/v1/slides"),
 )
 def list_slides(
-    context: Here,
+    context: ContextDep,
     status: OnlyStatus = None,
     offset: Offset = 0,
     limit: Limit = 50,
@@ -125,7 +125,7 @@ def list_slides(
 
 
 @router.get("/{slide_id}", summary="See how a slide stands", responses=problems(SlideNotFoundError))
-def get_slide_status(context: Here, slide: ThisSlide) -> SlideStatus:
+def get_slide_status(context: ContextDep, slide: SlideDep) -> SlideStatus:
     """Status, progress, place in the queue, and why it failed if it did."""
     return slide_status(slide, context.slides)
 
@@ -139,7 +139,7 @@ def get_slide_status(context: Here, slide: ThisSlide) -> SlideStatus:
         **problems(SlideNotFoundError),
     },
 )
-def cancel_slide(context: Here, slide: ThisSlide) -> SlideStatus:
+def cancel_slide(context: ContextDep, slide: SlideDep) -> SlideStatus:
     """A running slide stops within a batch of tiles. One that has ended stays as it is."""
     cancelled = context.slides.cancel(slide.id)
     if cancelled.status == Status.CANCELLED:
@@ -153,7 +153,7 @@ def cancel_slide(context: Here, slide: ThisSlide) -> SlideStatus:
     status_code=204,
     responses=problems(SlideNotFoundError, SlideBusyError),
 )
-def delete_slide(context: Here, slide: ThisSlide) -> None:
+def delete_slide(context: ContextDep, slide: SlideDep) -> None:
     """Removes the slide and all that was found in it. A running one must be cancelled first."""
     removed = context.slides.delete(slide.id)
     context.jobs.forget(removed)
@@ -184,7 +184,7 @@ class KeyHold:
         if kind is not None and self._key is not None and self._first is None:
             self._keys.release(self._key)
 
-    def repeat(self, upload: Upload, wanted: Wanted) -> FirstAnswer | None:
+    def repeat(self, upload: Upload, wanted: SlideRequest) -> FirstAnswer | None:
         """The first answer to this same request, if this is a repetition.
 
         Raises:
@@ -202,7 +202,7 @@ class KeyHold:
             self._keys.answer(self._key, answer)
 
 
-def _accept(context: Context, upload: Upload, wanted: Wanted) -> FirstAnswer:
+def _accept(context: Context, upload: Upload, wanted: SlideRequest) -> FirstAnswer:
     accepted = accept(context, upload, wanted)
     shown = slide_status(accepted.slide, context.slides).model_dump(mode="json")
     return FirstAnswer("", 202 if accepted.is_queued_now else 200, shown)

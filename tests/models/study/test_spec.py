@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from models.config import CONFIGS_DIR, find_config, read_config
 from models.errors import ConfigError
 from models.study.spec import (
     STUDIES_DIR,
@@ -15,6 +14,7 @@ from models.study.spec import (
     list_runs,
     read_study,
 )
+from models.training.config import CONFIGS_DIR, find_config, read_config
 
 
 def make_study(**changes: Any) -> StudySpec:

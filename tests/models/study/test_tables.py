@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.metrics import Rates
+from models.measure.metrics import Rates
 from models.study.result import RunFigures, RunHardware, RunResult
 from models.study.spec import StudySpec
 from models.study.tables import sign_flip_test, summarise_study, write_markdown

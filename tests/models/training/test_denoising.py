@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
 
-from models.bundle_model import InputModel
+from models.bundle.description import InputModel
 from models.data.coco import read_coco
 from models.data.paste import cut_rare_cells
 from models.data.resample import Sample, resample_field
 from models.errors import TrainingError
-from models.network import build_network
-from models.train import TrainOptions, learn
+from models.network.build import build_network
 from models.training.batches import normalise
 from models.training.checkpoint import read_checkpoint
 from models.training.denoising import (
@@ -31,6 +30,7 @@ from models.training.denoising import (
 from models.training.epochs import Epochs
 from models.training.progress import TrainProgress
 from models.training.ranks import Ranks
+from models.training.run import TrainOptions, learn
 from tests.models.small_training import make_config, write_fields
 
 OPTIONS = TrainOptions("small", None, "cpu", 1, 1)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from models.losses.grad_libra import GradLibraLoss
+from models.network.losses.grad_libra import GradLibraLoss
 from models.training.gradient_ratio import GradientRatio
 
 

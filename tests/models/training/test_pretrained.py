@@ -5,8 +5,8 @@ from importlib import import_module
 import pytest
 import torch
 
-from models.backbones.efficientnet_lite import EfficientNetLite
 from models.errors import TrainingError
+from models.network.backbones.efficientnet_lite import EfficientNetLite
 from models.training import pretrained
 from models.training.pretrained import load_pretrained
 

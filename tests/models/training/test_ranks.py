@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.bundle import read_info
+from models.bundle.find import read_info
 from models.data.coco import read_coco
 from models.data.resample import resample_field
 from models.training.epochs import Epochs
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 SCRIPT = """
 import sys, torch
 from pathlib import Path
-from models.train import TrainOptions, learn
+from models.training.run import TrainOptions, learn
 from models.data.coco import read_coco
 from models.training.validation import detect_held_out
 from tests.models.small_training import make_config
@@ -26,7 +26,7 @@ torch.set_num_threads(1)
 options = TrainOptions("small", 1, "cpu", 1, 1)
 data, run_dir, mode = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 if mode == "train":
-    from models.train import run_training
+    from models.training.run import run_training
     run_training(make_config(denoise_epochs=1), data, run_dir, options)
 else:
     learned = learn(make_config(denoise_epochs=1), read_coco(data), run_dir, options)

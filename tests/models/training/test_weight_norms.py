@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from models.errors import TrainingError
-from models.network import build_network
+from models.network.build import build_network
 from models.training.weight_norms import classifier_weight_norms
 from tests.models.other_heads import describe_other
 from tests.models.small_network import describe_network

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from models.bundle import load_detector, read_model
+from models.bundle.description import read_model
+from models.bundle.load import load_detector
 from models.errors import BundleError
-from models.train import TrainOptions, run_training
+from models.training.run import TrainOptions, run_training
 from service.cli.main import app
 from tests.models.small_training import make_config, write_fields
 from tests.service.cli.quick_fit import make_quick

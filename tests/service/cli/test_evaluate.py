@@ -4,7 +4,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from models.train import TrainOptions, run_training
+from models.training.run import TrainOptions, run_training
 from service.cli.main import app
 from tests.models.small_training import make_config, write_fields
 

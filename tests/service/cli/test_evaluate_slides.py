@@ -6,27 +6,27 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from models.bundle_model import SlideScoreCoefficients
+from models.bundle.description import SlideScoreCoefficients
 from models.classes import BETHESDA
 from models.data.coco import FieldSet
 from service.cli.evaluate_slides import SlideOutputs, evaluate_slides
 from service.cli.main import app
 from service.composed_slides import check, cross_fit, fit, judge
-from service.composed_slides.compose import Wanted
+from service.composed_slides.compose import SlideSpec
 from tests.service.composed_slides.conftest import SpotDetector, make_field
 
 
 def test_figures_and_coefficients_and_slides_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("models.bundle.load_detector", lambda name, engine: SpotDetector())
+    monkeypatch.setattr("models.bundle.load.load_detector", lambda name, engine: SpotDetector())
     monkeypatch.setattr(fit, "NUM_SLIDES", 100)
     monkeypatch.setattr(fit, "PRIOR_TOTALS", (10.0,))
     monkeypatch.setattr(fit, "WEIGHTS", (1.0,))
     monkeypatch.setattr(cross_fit, "NUM_PARTS", 2)
     monkeypatch.setattr(judge, "SIZES", (30, 300))
     monkeypatch.setattr(judge, "SHARES", (0.02, 0.5))
-    monkeypatch.setattr(check.check_written_slides, "__defaults__", ((Wanted(30, 0.2),), print))
+    monkeypatch.setattr(check.check_written_slides, "__defaults__", ((SlideSpec(30, 0.2),), print))
     fields = FieldSet(
         tuple(make_field(tmp_path / f"{index}.png", index) for index in range(12)), BETHESDA
     )

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from models.bundle import read_info
-from models.config import TrainConfig
+from models.bundle.find import read_info
 from models.data.coco import read_coco
 from models.phantom import PhantomSpec, draw_phantom, read_truth
+from models.training.config import TrainConfig
 from service.cli.main import app
 from service.errors import CytolibraError, DatasetError
 from tests.models.small_training import make_config
@@ -62,8 +62,8 @@ def test_a_labelled_slide_becomes_a_detector_that_serves(
     assert "fields/cells by fold: 0: " in said
     assert "split by stripe of each slide" in said
 
-    monkeypatch.setattr("models.config.read_config", lambda path: make_tiny_config())
-    monkeypatch.setattr("models.config.find_config", Path)
+    monkeypatch.setattr("models.training.config.read_config", lambda path: make_tiny_config())
+    monkeypatch.setattr("models.training.config.find_config", Path)
     said = succeed("train", "tiny", data, "-o", run_dir, "--device", "cpu")
     bundle = run_dir / "bundle"
     assert f"use it:   cytolibra analyse SLIDE -o OUT --detector {bundle}" in said

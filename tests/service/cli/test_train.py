@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from models.bundle import load_detector, read_model
+from models.bundle.description import read_model
+from models.bundle.load import load_detector
+from models.calibrate.slide_score import FittedSlideScore
 from models.classes import CellClass
-from models.config import find_config, read_config
 from models.data.coco import FieldSet
 from models.detector import Detector, SlideScoreModel
-from models.slide_score import FittedSlideScore
-from models.train import TrainOptions, run_training
+from models.training.config import find_config, read_config
 from models.training.export import describe_bundle
+from models.training.run import TrainOptions, run_training
 from service.cli.main import app
 from service.composed_slides.coefficients import find_coefficients
 from service.pipeline.report import name_category
@@ -26,7 +27,7 @@ def test_fields_that_do_not_suffice_leave_the_configurations_coefficients_and_sa
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = make_config(epochs=1)
-    monkeypatch.setattr("models.config.read_config", lambda path: config)
+    monkeypatch.setattr("models.training.config.read_config", lambda path: config)
     data, run = write_fields(tmp_path / "data"), tmp_path / "run"
     command = ["train", "fcos_lite0", str(data), "-o", str(run), "--fold", "0", "--device", "cpu"]
     done = CliRunner().invoke(app, command, catch_exceptions=False)

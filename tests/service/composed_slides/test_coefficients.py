@@ -5,7 +5,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from models.bundle_model import SlideScoreCoefficients
+from models.bundle.description import SlideScoreCoefficients
 from models.data.coco import FieldSet
 from service.composed_slides import coefficients, fit, judge
 from service.composed_slides.coefficients import find_coefficients, thin_out

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.bundle_model import SlideScoreCoefficients
+from models.bundle.description import SlideScoreCoefficients
 from models.classes import BETHESDA
 from service.composed_slides import cross_fit as cross_fit_module
 from service.composed_slides import fit

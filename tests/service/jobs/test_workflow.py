@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from service.errors import AnalysisCancelledError
-from service.jobs.detectors import LoadedDetectors
-from service.jobs.workflow import ProgressNote, SlideJob, draw_thumbnail
+from service.jobs.loaded_detectors import LoadedDetectors
+from service.jobs.workflow import ProgressNote, SlideJob
+from service.pipeline.thumbnail import draw_thumbnail
 from service.pipeline.types import Detections, Progress, TileBatch
 from service.settings import read_settings
 from service.storage.blobs import Blobs, detections_key, open_local_blobs

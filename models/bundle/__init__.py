@@ -1,0 +1,1 @@
+"""Detector bundles: a folder with weights.safetensors, model.json and card.md."""

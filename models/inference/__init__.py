@@ -1,0 +1,1 @@
+"""Running a network: from tiles to detections."""

@@ -1,0 +1,1 @@
+"""How good detections are, on labelled fields."""

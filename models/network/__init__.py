@@ -1,0 +1,1 @@
+"""mmdet networks built from plain descriptions, and the parts of our own."""
