@@ -22,7 +22,9 @@ __all__ = [
     "DataDirectoryBusyError",
     "DatasetError",
     "DetectorChangedError",
+    "DigestMismatchError",
     "EmptyUploadError",
+    "FieldConflictError",
     "IdempotencyConflictError",
     "IdempotencyInFlightError",
     "InternalError",
@@ -41,12 +43,25 @@ __all__ = [
     "TooMuchUnreadableError",
     "TrainingError",
     "UnknownDetectorError",
+    "UnknownFieldError",
     "UploadInterruptedError",
 ]
 
 
 class InvalidRequestError(CytolibraError):
     """A request or option is malformed, e.g. a wrong `bbox`."""
+
+
+class UnknownFieldError(InvalidRequestError):
+    """A request states something of a name that is not known, e.g. a misspelt `accession`."""
+
+
+class FieldConflictError(CytolibraError):
+    """A request states the same field twice, with different values."""
+
+
+class DigestMismatchError(CytolibraError):
+    """What arrived is not what its stated digest (RFC 9530) is of."""
 
 
 class EmptyUploadError(InvalidRequestError):

@@ -13,7 +13,14 @@ from torch import Tensor, nn
 
 from models.bundle.description import BundleModel
 from models.calibrate.probability import Calibration
-from models.detector import Detections, DetectorInfo, TileBatch, no_detections
+from models.detector import (
+    Detections,
+    DetectorInfo,
+    TileBatch,
+    join_detections,
+    no_detections,
+    spread_scores,
+)
 from models.errors import BundleError
 from models.inference.engines.graph import Forward
 from models.inference.joined_scores import weigh_opinions
@@ -59,18 +66,13 @@ class NetworkDetector:
     def detect(self, batch: TileBatch) -> Detections:
         """Cells of every tile, in level-0 px; see `models.detector.Detector.detect`."""
         if not len(batch.pixels):
-            return no_detections()
+            return no_detections(len(self._info.classes))
         raw = self._forward.run(batch.pixels)
         by_tile = self._read_boxes(raw, batch.pixels.shape[1:3])
         parts = [
             self._to_slide(found, batch, tile_index) for tile_index, found in enumerate(by_tile)
         ]
-        return Detections(
-            np.concatenate([part.bbox_xyxy for part in parts]),
-            np.concatenate([part.score for part in parts]),
-            np.concatenate([part.label for part in parts]),
-            np.concatenate([part.tile_index for part in parts]),
-        )
+        return join_detections(parts)
 
     @torch.inference_mode()
     def _read_boxes(
@@ -105,7 +107,13 @@ class NetworkDetector:
             score = self._calibration.apply(score, label).astype(np.float32)
         origin = np.tile(batch.origin_xy[tile_index], 2)
         bbox = (bbox_xyxy_tile.astype(np.float64) * batch.downsample + origin).astype(np.float32)
-        whole = Detections(bbox, score, label, np.full(len(score), tile_index, np.int32))
+        whole = Detections(
+            bbox,
+            score,
+            label,
+            np.full(len(score), tile_index, np.int32),
+            spread_scores(score, label, len(self._info.classes)),
+        )
         keep = score >= np.asarray(self._info.score_thresholds, np.float32)[label]
         has_area = ((bbox[:, 2:] - bbox[:, :2]) > 0).all(axis=1)
         return whole.take(keep & has_area)

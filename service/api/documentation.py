@@ -1,6 +1,6 @@
 """What the OpenAPI page says of answers that no pydantic model describes.
 
-Owns problem answers, upload bodies and media types; models are in `schemas.py`.
+Owns problem answers and media types; models are in `schemas.py`.
 """
 
 from typing import Any
@@ -12,31 +12,6 @@ from service.errors import CytolibraError
 
 SERVER = "http://127.0.0.1:8000"
 SLIDE_PATH = f"/v1/slides/{EXAMPLE_ID}"
-
-UPLOAD_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "The slide, as field `file` of a form or as the body itself.",
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                }
-            },
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-        },
-    },
-    "x-codeSamples": [
-        {"lang": "Shell", "source": "curl -F file=@slide.svs http://127.0.0.1:8000/v1/slides"},
-        {
-            "lang": "Shell",
-            "source": "curl --data-binary @slide.svs -H 'Content-Type: application/octet-stream' "
-            "'http://127.0.0.1:8000/v1/slides?filename=slide.svs&mpp=0.25'",
-        },
-    ],
-}
 
 
 def problems(

@@ -29,6 +29,12 @@ class ProblemKind:
 #: The most specific class of an error counts.
 KINDS: dict[type[errors.CytolibraError], ProblemKind] = {
     errors.InvalidRequestError: ProblemKind("invalid-request", 400, "The request is malformed"),
+    errors.UnknownFieldError: ProblemKind(
+        "unknown-field", 400, "The request states a field that is not known"
+    ),
+    errors.DigestMismatchError: ProblemKind(
+        "digest-mismatch", 400, "What arrived has another digest than the one stated"
+    ),
     errors.EmptyUploadError: ProblemKind("empty-upload", 400, "The upload holds no bytes"),
     errors.UploadInterruptedError: ProblemKind(
         "upload-interrupted", 400, "The upload ended before it was complete"
@@ -49,6 +55,9 @@ KINDS: dict[type[errors.CytolibraError], ProblemKind] = {
     ),
     errors.MppMissingError: ProblemKind("mpp-missing", 422, "The slide states no µm per pixel"),
     errors.UnknownDetectorError: ProblemKind("unknown-detector", 422, "There is no such detector"),
+    errors.FieldConflictError: ProblemKind(
+        "field-conflict", 422, "The request states a field twice, differently"
+    ),
     errors.IdempotencyConflictError: ProblemKind(
         "idempotency-conflict", 422, "The Idempotency-Key was used for another request"
     ),

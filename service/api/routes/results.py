@@ -50,7 +50,7 @@ def get_report(slide: SlideDep) -> JSONResponse:
             application__geo_plus_json='{"type": "FeatureCollection", "features": [...]}',
             application__x_ndjson='{"type": "Feature", ...}\n',
             application__json='{"images": [...], "annotations": [...], "categories": [...]}',
-            text__csv="x1,y1,x2,y2,class,score,label\n",
+            text__csv="x1,y1,x2,y2,class,score,label,id,score_NILM,score_HSIL,...\n",
         ),
         **problems(InvalidRequestError, SlideNotFoundError, SlideNotDoneError),
     },
@@ -65,7 +65,12 @@ def get_annotations(
     bbox: Bbox = None,
     origin: CoordinateOrigin = "slide",
 ) -> Response:
-    """All detections, or those that the filters leave, streamed without holding them all."""
+    """All cells, or those that the filters leave, streamed without holding them all.
+
+    Every cell has its id (the same in every format, run and export), box, class, score and the
+    score of every class. Cells come along a Hilbert curve, so that neighbours on the slide are
+    near each other in the stream, not by score.
+    """
     check_done(slide)
     wanted = AnnotationsQuery(format, tuple(label or ()), min_score, bbox, origin)
     source = context.blobs.open(keys.detections_key(slide.id))

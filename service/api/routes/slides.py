@@ -4,25 +4,20 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from service.api.accept import SlideRequest, accept, request_digest
 from service.api.dependencies import Context, ContextDep, SlideDep
-from service.api.documentation import UPLOAD_BODY, problems
-from service.api.parameters import (
-    Accession,
-    DetectorName,
-    FileName,
-    Key,
-    Limit,
-    Mpp,
-    Offset,
-    OnlyStatus,
-)
+from service.api.digests import DigestsDep
+from service.api.documentation import problems
+from service.api.idempotency import KeyHold, holding_key
+from service.api.parameters import Key, Limit, Offset, OnlyStatus
+from service.api.query_fields import QueryFieldsDep
 from service.api.schemas import SlideList, SlideStatus, slide_status
-from service.api.upload import Upload, receiving
-from service.api.upload_sinks import UploadLimits
+from service.api.upload import receiving
+from service.api.upload_description import describe_upload
 from service.errors import (
     BundleError,
+    DigestMismatchError,
     EmptyUploadError,
+    FieldConflictError,
     IdempotencyConflictError,
     IdempotencyInFlightError,
     InvalidRequestError,
@@ -35,8 +30,12 @@ from service.errors import (
     SlideTooLargeError,
     SlideUnreadableError,
     UnknownDetectorError,
+    UnknownFieldError,
     UploadInterruptedError,
 )
+from service.intake.accept import Intake, SlideRequest, accept, request_digest
+from service.intake.fields import SlideFields
+from service.intake.receive import ReceivedFile, ReceiveLimits
 from service.storage import blobs as keys
 from service.storage.idempotency import FirstAnswer
 from service.storage.tables import Status
@@ -45,6 +44,8 @@ router = APIRouter(prefix="/v1/slides", tags=["slides"])
 
 REFUSALS = (
     InvalidRequestError,
+    UnknownFieldError,
+    DigestMismatchError,
     EmptyUploadError,
     UploadInterruptedError,
     IdempotencyInFlightError,
@@ -53,6 +54,7 @@ REFUSALS = (
     SlideUnreadableError,
     MppMissingError,
     UnknownDetectorError,
+    FieldConflictError,
     IdempotencyConflictError,
     BundleError,
     QueueFullError,
@@ -70,37 +72,35 @@ REFUSALS = (
         202: {"description": "Accepted and queued; `Location` says where to look."},
         **problems(*REFUSALS, instance="/v1/slides"),
     },
-    openapi_extra=UPLOAD_BODY,
+    openapi_extra=describe_upload(),
 )
 async def post_slide(
     request: Request,
     context: ContextDep,
-    detector: DetectorName = "default",
-    mpp: Mpp = None,
-    accession: Accession = None,
-    filename: FileName = None,
+    fields: QueryFieldsDep,
+    digests: DigestsDep,
     idempotency_key: Key = None,
 ) -> Response:
     """Streams a whole-slide image to disk, checks that it can be opened, and queues it.
 
     A slide's identity is its content, the detector's weights, `mpp` and `accession`. Sending the
     same again gives 200 and the slide that is there; one that failed or was cancelled is queued
-    anew. A refused slide leaves nothing behind.
+    anew. A refused slide leaves nothing behind. What is stated of the slide may stand in the query
+    or in fields of the form; a name that is not known is refused, as is a field stated twice with
+    different values.
     """
-    info = await run_in_threadpool(context.catalogue.find, detector)
-    wanted = SlideRequest(info, mpp, accession)
-    limits = UploadLimits(context.settings.max_upload_bytes, context.settings.min_free_bytes)
+    if fields.is_stated("detector"):
+        # Before the upload, which may take an hour.
+        await run_in_threadpool(context.catalogue.find, fields.gather().detector)
+    limits = ReceiveLimits(context.settings.max_upload_bytes, context.settings.min_free_bytes)
     async with (
-        KeyHold(context, idempotency_key) as hold,
-        receiving(request, context.data_dir.uploads, limits, filename) as upload,
+        holding_key(context.keys, idempotency_key) as hold,
+        receiving(request, context.data_dir.uploads, limits, fields, digests) as file,
     ):
-        context.metrics.uploaded.inc(upload.size_bytes)
-        first = await run_in_threadpool(hold.repeat, upload, wanted)
-        if first is None:
-            first = await run_in_threadpool(_accept, context, upload, wanted)
-            await run_in_threadpool(hold.keep, first)
-    location = {"Location": first.answer["links"]["self"]}
-    return JSONResponse(first.answer, first.status_code, headers=location)
+        context.metrics.uploaded.inc(file.size_bytes)
+        answer = await run_in_threadpool(_answer, context, hold, file, fields.gather())
+    location = {"Location": answer.answer["links"]["self"]}
+    return JSONResponse(answer.answer, answer.status_code, headers=location)
 
 
 @router.get(
@@ -161,48 +161,28 @@ def delete_slide(context: ContextDep, slide: SlideDep) -> None:
     (context.data_dir.slides / removed.stored_name).unlink(missing_ok=True)
 
 
-class KeyHold:
-    """Holds a request's Idempotency-Key, and lets go of it if the request is refused.
-
-    Args:
-        key: None for a request without one, for which this does nothing.
-    """
-
-    def __init__(self, context: Context, key: str | None) -> None:
-        self._keys = context.keys
-        self._key = key
-        self._first: FirstAnswer | None = None
-        self._digest = ""
-
-    async def __aenter__(self) -> "KeyHold":
-        if self._key is not None:
-            self._first = await run_in_threadpool(self._keys.claim, self._key)
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        # Not in a thread: a request that is being torn down cannot wait for one any more.
-        if kind is not None and self._key is not None and self._first is None:
-            self._keys.release(self._key)
-
-    def repeat(self, upload: Upload, wanted: SlideRequest) -> FirstAnswer | None:
-        """The first answer to this same request, if this is a repetition.
-
-        Raises:
-            IdempotencyConflictError: the first was another request.
-        """
-        self._digest = request_digest(upload, wanted)
-        if self._first is not None and self._key is not None:
-            self._first.check(self._key, self._digest)
-        return self._first
-
-    def keep(self, first: FirstAnswer) -> None:
-        """Keeps the answer for repetitions."""
-        if self._key is not None:
-            answer = FirstAnswer(self._digest, first.status_code, first.answer)
-            self._keys.answer(self._key, answer)
-
-
-def _accept(context: Context, upload: Upload, wanted: SlideRequest) -> FirstAnswer:
-    accepted = accept(context, upload, wanted)
+def _answer(
+    context: Context, hold: KeyHold, file: ReceivedFile, fields: SlideFields
+) -> FirstAnswer:
+    """The answer to an upload: the one that this same request got before, or that of now, kept."""
+    detector = context.catalogue.find(fields.detector)
+    wish = SlideRequest(detector, fields.mpp, fields.accession)
+    digest = request_digest(file, wish)
+    before = hold.repeat(digest)
+    if before is not None:
+        return before
+    accepted = accept(_intake(context), file, wish)
     shown = slide_status(accepted.slide, context.slides).model_dump(mode="json")
-    return FirstAnswer("", 202 if accepted.is_queued_now else 200, shown)
+    answer = FirstAnswer(digest, 202 if accepted.is_queued_now else 200, shown)
+    hold.keep(answer)
+    return answer
+
+
+def _intake(context: Context) -> Intake:
+    return Intake(
+        slides=context.slides,
+        jobs=context.jobs,
+        folder=context.data_dir.slides,
+        check=context.check,
+        max_queue_length=context.settings.max_queue_length,
+    )

@@ -81,7 +81,9 @@ def test_client_that_asks_first_is_spared_the_upload(server: RunningServer) -> N
 
 
 def test_form_without_file(server: RunningServer) -> None:
-    answer = server.client.post("/v1/slides", params=QUERY, files={"slide": b"data"})
+    form = b'--x\r\nContent-Disposition: form-data; name="mpp"\r\n\r\n0.5\r\n--x--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = server.client.post("/v1/slides", params=QUERY, content=form, headers=headers)
     assert_problem(answer, 400, "invalid-request", "`file`")
 
 

@@ -1,6 +1,5 @@
 """Objects become cells at their place on the slide; whatever is doubtful is refused."""
 
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ from models.classes import BETHESDA
 from service.errors import DatasetError
 from service.exports.frame import Frame, Origin
 from service.exports.geojson import write_geojson
-from service.pipeline.types import Detections, SlideInfo
+from service.pipeline.cell_ids import identify_cells
+from service.pipeline.types import CellSource, Detections, SlideInfo
 from service.training_fields.annotations import place_annotations
 from service.training_fields.features import read_features
 from service.training_fields.types import Annotations, CutOptions
@@ -49,10 +49,17 @@ def test_every_point_is_a_cell_of_the_size_that_is_asked_for(tmp_path: Path) -> 
 @pytest.mark.parametrize("origin", ["slide", "bounds"])
 def test_our_own_exports_come_back_to_their_place(tmp_path: Path, origin: Origin) -> None:
     box = np.array([[500, 600, 580, 680]], np.float32)
-    found = Detections(box, np.ones(1, np.float32), np.array([2], np.int16), np.zeros(1, np.int32))
-    frame = Frame(BETHESDA, WITH_BOUNDS, origin, uuid.UUID(int=7), "not a diagnosis")
+    detections = Detections(
+        box,
+        np.ones(1, np.float32),
+        np.array([2], np.int16),
+        np.zeros(1, np.int32),
+        np.eye(6, dtype=np.float32)[[2]],
+    )
+    source = CellSource("a" * 64, "sha256:" + "b" * 64, WITH_BOUNDS.mpp)
+    frame = Frame(BETHESDA, WITH_BOUNDS, origin, source, "not a diagnosis")
     path = tmp_path / "a.geojson"
-    path.write_bytes(b"".join(write_geojson([found], frame)))
+    path.write_bytes(b"".join(write_geojson(identify_cells(detections, source), frame)))
     assert place(path, WITH_BOUNDS).bbox_xyxy.tolist() == box.tolist()
     other = "slide" if origin == "bounds" else "bounds"
     with pytest.raises(DatasetError, match="leave --origin out"):
