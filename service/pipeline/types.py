@@ -61,6 +61,7 @@ class SlideInfo:
         mpp_source: where that figure came from.
         bounds_xywh: scanned area if the slide states one (openslide.bounds-*), else None.
         background_rgb: what transparent pixels are composited on.
+        focal_plane: which plane of a focus stack is read; None where there is but one.
     """
 
     vendor: str
@@ -71,6 +72,7 @@ class SlideInfo:
     mpp_source: MppSource
     bounds_xywh: tuple[int, int, int, int] | None
     background_rgb: tuple[int, int, int]
+    focal_plane: str | None = None
 
 
 @dataclass(frozen=True)
@@ -120,10 +122,13 @@ class GroupResult:
     Attributes:
         detections: level-0 px; `tile_index` counts in the whole plan.
         unreadable_tiles: indices in the plan of tiles that could not be read.
+        limited_tiles: indices in the plan of tiles with as many detections as a tile may have; of
+            more cells the best are kept.
     """
 
     detections: Detections
     unreadable_tiles: tuple[int, ...]
+    limited_tiles: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
