@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.inference.precision import has_bfloat16
+from models.inference.precision import fast_dtype
 
 
 def speed_up_frozen_stages(backbone: nn.Module, device: torch.device, size: torch.Size) -> bool:
@@ -26,7 +26,7 @@ def speed_up_frozen_stages(backbone: nn.Module, device: torch.device, size: torc
         Whether it will.
     """
     layers: list[nn.Module] = getattr(backbone, "frozen_layers", [])
-    if not layers or device.type != "cpu" or not has_bfloat16(device):
+    if not layers or device.type != "cpu" or fast_dtype(device) != torch.bfloat16:
         return False
     # mypy takes what a module is given for a tensor or a module.
     backbone.run_frozen = FrozenGraph(nn.Sequential(*layers), size)  # type: ignore[assignment]
