@@ -40,8 +40,8 @@ class AnnotationsQuery:
     origin: Origin
 
 
-def stream_annotations(source: BinaryIO, slide: Slide, wanted: AnnotationsQuery) -> Iterator[bytes]:
-    """The detections that are wanted, piece by piece.
+def stream_annotations(source: BinaryIO, slide: Slide, query: AnnotationsQuery) -> Iterator[bytes]:
+    """The detections that the query asks for, piece by piece.
 
     Args:
         source: the slide's detections file; closed when the stream ends.
@@ -52,18 +52,18 @@ def stream_annotations(source: BinaryIO, slide: Slide, wanted: AnnotationsQuery)
     file = DetectionsFile(source, slide.sha256, slide.detector_digest)
     facts = file.facts
     try:
-        filters = read_filters(wanted.label, wanted.min_score, wanted.bbox, facts.classes)
+        filters = read_filters(query.label, query.min_score, query.bbox, facts.classes)
     except BaseException:
         source.close()
         raise
     frame = Frame(
         classes=facts.classes,
         slide=facts.slide,
-        origin=wanted.origin,
+        origin=query.origin,
         source=facts.source,
         disclaimer=str((slide.report or {}).get("disclaimer", "")),
     )
-    return _stream(source, filters.keep(file.chunks(filters.bbox_xyxy)), frame, wanted.format)
+    return _stream(source, filters.keep(file.chunks(filters.bbox_xyxy)), frame, query.format)
 
 
 def compress(pieces: Iterator[bytes]) -> Iterator[bytes]:

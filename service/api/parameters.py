@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import Header, Query
 
+from service.api.cursor import CURSOR_PATTERN
 from service.exports.formats import Format
 from service.exports.frame import Origin
 from service.storage.tables import Status
@@ -23,7 +24,13 @@ Key = Annotated[
 ]
 
 OnlyStatus = Annotated[Status | None, Query(description="Only slides of this status.")]
-Offset = Annotated[int, Query(ge=0, le=2**31, description="How many to skip.")]
+Cursor = Annotated[
+    str | None,
+    Query(
+        pattern=CURSOR_PATTERN,
+        description="Where the page begins, as `links.next` of the page before has it.",
+    ),
+]
 Limit = Annotated[int, Query(ge=1, le=500, description="How many at most.")]
 
 AnnotationFormat = Annotated[Format, Query(description="GeoJSON opens in QuPath.")]

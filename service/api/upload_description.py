@@ -5,18 +5,19 @@ Owns that description; the fields and their limits come from `service/intake/fie
 
 from typing import Any
 
+from service.api.documentation import SERVER
 from service.api.upload_sinks import FILE_FIELD
+from service.api.version import SLIDES_PATH
 from service.intake.fields import field_schemas
 
-SERVER = "http://127.0.0.1:8000"
 BINARY = {"type": "string", "format": "binary"}
 SAMPLES = (
-    f"curl -F accession=C26-01234 -F file=@slide.svs {SERVER}/v1/slides",
+    f"curl -F accession=C26-01234 -F file=@slide.svs {SERVER}{SLIDES_PATH}",
     "curl --data-binary @slide.svs -H 'Content-Type: application/octet-stream' "
-    f"'{SERVER}/v1/slides?filename=slide.svs&mpp=0.25'",
+    f"'{SERVER}{SLIDES_PATH}?filename=slide.svs&mpp=0.25'",
     'curl -F file=@slide.svs -H "Repr-Digest: '
     'sha-256=:$(openssl dgst -sha256 -binary slide.svs | base64):" '
-    f"{SERVER}/v1/slides",
+    f"{SERVER}{SLIDES_PATH}",
 )
 
 

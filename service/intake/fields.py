@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from models.errors import name_first_error
 from service.errors import FieldConflictError, InvalidRequestError, UnknownFieldError
+from service.pipeline.mpp import MAX_MPP, MIN_MPP
 from service.storage.accession import normalise_accession
 
 
@@ -25,13 +26,13 @@ def read_accession(text: str) -> str:
         raise PydanticCustomError("accession", "{reason}", {"reason": str(error)}) from error
 
 
-DetectorName = Annotated[str, Field(description="A name of GET /v1/detectors.", max_length=200)]
+DetectorName = Annotated[str, Field(description="A name of the list of detectors.", max_length=200)]
 Mpp = Annotated[
     float,
     Field(
-        description="µm per level-0 px, instead of what the slide says.",
-        ge=0.01,
-        le=100,
+        description="µm per level-0 px, instead of what the slide says; within what scanners do.",
+        ge=MIN_MPP,
+        le=MAX_MPP,
         allow_inf_nan=False,
         examples=[0.25],
     ),

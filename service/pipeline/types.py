@@ -61,6 +61,7 @@ class SlideInfo:
         mpp_source: where that figure came from.
         bounds_xywh: scanned area if the slide states one (openslide.bounds-*), else None.
         background_rgb: what transparent pixels are composited on.
+        focal_plane: which plane of a focus stack is read; None where there is but one.
     """
 
     vendor: str
@@ -71,6 +72,7 @@ class SlideInfo:
     mpp_source: MppSource
     bounds_xywh: tuple[int, int, int, int] | None
     background_rgb: tuple[int, int, int]
+    focal_plane: str | None = None
 
 
 @dataclass(frozen=True)

@@ -4,27 +4,36 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
+from service.api.cursor import read_cursor, write_cursor
 from service.api.dependencies import Context, ContextDep, SlideDep
 from service.api.digests import DigestsDep
-from service.api.documentation import problems
+from service.api.documentation import LOCATION, problems
 from service.api.idempotency import KeyHold, holding_key
-from service.api.parameters import Key, Limit, Offset, OnlyStatus
+from service.api.links import RootDep, move_under, page_link
+from service.api.parameters import Cursor, Key, Limit, OnlyStatus
 from service.api.query_fields import QueryFieldsDep
-from service.api.schemas import SlideList, SlideStatus, slide_status
+from service.api.schemas import SlideList, SlideStatus, slide_list, slide_status
 from service.api.upload import receiving
 from service.api.upload_description import describe_upload
+from service.api.version import SLIDES_PATH
 from service.errors import (
     BundleError,
     DigestMismatchError,
+    DimensionsImplausibleError,
     EmptyUploadError,
     FieldConflictError,
+    FocusStackError,
     IdempotencyConflictError,
     IdempotencyInFlightError,
     InvalidRequestError,
+    MppImplausibleError,
     MppMissingError,
     NoSpaceError,
     NotASlideError,
+    PartOfSlideError,
+    PixelsNotSquareError,
     QueueFullError,
+    ServerStoppingError,
     SlideBusyError,
     SlideNotFoundError,
     SlideTooLargeError,
@@ -40,7 +49,7 @@ from service.storage import blobs as keys
 from service.storage.idempotency import FirstAnswer
 from service.storage.tables import Status
 
-router = APIRouter(prefix="/v1/slides", tags=["slides"])
+router = APIRouter(prefix=SLIDES_PATH, tags=["slides"])
 
 REFUSALS = (
     InvalidRequestError,
@@ -52,12 +61,18 @@ REFUSALS = (
     SlideTooLargeError,
     NotASlideError,
     SlideUnreadableError,
+    PartOfSlideError,
+    FocusStackError,
     MppMissingError,
+    MppImplausibleError,
+    PixelsNotSquareError,
+    DimensionsImplausibleError,
     UnknownDetectorError,
     FieldConflictError,
     IdempotencyConflictError,
     BundleError,
     QueueFullError,
+    ServerStoppingError,
     NoSpaceError,
 )
 
@@ -68,15 +83,23 @@ REFUSALS = (
     status_code=202,
     response_model=SlideStatus,
     responses={
-        200: {"model": SlideStatus, "description": "This slide is known; here is how it stands."},
-        202: {"description": "Accepted and queued; `Location` says where to look."},
-        **problems(*REFUSALS, instance="/v1/slides"),
+        200: {
+            "model": SlideStatus,
+            "description": "This slide is known; here is how it stands.",
+            "headers": LOCATION,
+        },
+        202: {
+            "description": "Accepted and queued; `Location` says where to look.",
+            "headers": LOCATION,
+        },
+        **problems(*REFUSALS, instance=SLIDES_PATH),
     },
     openapi_extra=describe_upload(),
 )
 async def post_slide(
     request: Request,
     context: ContextDep,
+    root: RootDep,
     fields: QueryFieldsDep,
     digests: DigestsDep,
     idempotency_key: Key = None,
@@ -98,36 +121,40 @@ async def post_slide(
         receiving(request, context.data_dir.uploads, limits, fields, digests) as file,
     ):
         context.metrics.uploaded.inc(file.size_bytes)
-        answer = await run_in_threadpool(_answer, context, hold, file, fields.gather())
-    location = {"Location": answer.answer["links"]["self"]}
-    return JSONResponse(answer.answer, answer.status_code, headers=location)
+        first = await run_in_threadpool(_answer, context, hold, file, fields.gather())
+    answer = move_under(root, first.answer)
+    location = {"Location": answer["links"]["self"]}
+    return JSONResponse(answer, first.status_code, headers=location)
 
 
 @router.get(
     "",
     summary="List slides",
-    responses=problems(InvalidRequestError, instance="/v1/slides"),
+    responses=problems(InvalidRequestError, instance=SLIDES_PATH),
 )
 def list_slides(
     context: ContextDep,
+    root: RootDep,
     status: OnlyStatus = None,
-    offset: Offset = 0,
+    cursor: Cursor = None,
     limit: Limit = 50,
 ) -> SlideList:
-    """Newest first, a page at a time."""
-    page = context.slides.page(status, offset, limit)
-    following = None
-    if offset + limit < page.total:
-        following = f"/v1/slides?offset={offset + limit}&limit={limit}"
-        following += f"&status={status}" if status is not None else ""
-    shown = [slide_status(slide, context.slides) for slide in page.slides]
-    return SlideList(slides=shown, total=page.total, links={"next": following})
+    """Newest first, a page at a time: follow `links.next` until it is null.
+
+    Slides that are sent or deleted meanwhile neither hide nor repeat another.
+    """
+    after = None if cursor is None else read_cursor(cursor)
+    page = context.slides.page(status, after, limit)
+    next_page = None
+    if page.end is not None:
+        next_page = page_link(root, limit=limit, cursor=write_cursor(page.end), status=status)
+    return slide_list(page, root, next_page)
 
 
 @router.get("/{slide_id}", summary="See how a slide stands", responses=problems(SlideNotFoundError))
-def get_slide_status(context: ContextDep, slide: SlideDep) -> SlideStatus:
+def get_slide_status(context: ContextDep, slide: SlideDep, root: RootDep) -> SlideStatus:
     """Status, progress, place in the queue, and why it failed if it did."""
-    return slide_status(slide, context.slides)
+    return slide_status(slide, context.slides, root)
 
 
 @router.post(
@@ -139,12 +166,12 @@ def get_slide_status(context: ContextDep, slide: SlideDep) -> SlideStatus:
         **problems(SlideNotFoundError),
     },
 )
-def cancel_slide(context: ContextDep, slide: SlideDep) -> SlideStatus:
+def cancel_slide(context: ContextDep, slide: SlideDep, root: RootDep) -> SlideStatus:
     """A running slide stops within a batch of tiles. One that has ended stays as it is."""
     cancelled = context.slides.cancel(slide.id)
     if cancelled.status == Status.CANCELLED:
         context.jobs.remove(cancelled)
-    return slide_status(cancelled, context.slides)
+    return slide_status(cancelled, context.slides, root)
 
 
 @router.delete(
