@@ -122,10 +122,13 @@ class GroupResult:
     Attributes:
         detections: level-0 px; `tile_index` counts in the whole plan.
         unreadable_tiles: indices in the plan of tiles that could not be read.
+        limited_tiles: indices in the plan of tiles with as many detections as a tile may have; of
+            more cells the best are kept.
     """
 
     detections: Detections
     unreadable_tiles: tuple[int, ...]
+    limited_tiles: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
