@@ -33,6 +33,7 @@ __all__ = [
     "PhantomError",
     "PortInUseError",
     "QueueFullError",
+    "SlideAreaError",
     "SlideBusyError",
     "SlideNotDoneError",
     "SlideNotFoundError",
@@ -71,6 +72,10 @@ class TooMuchUnreadableError(SlideUnreadableError):
 
 class MppMissingError(CytolibraError):
     """The slide states no µm/px and none was given; `mpp=` is the remedy."""
+
+
+class SlideAreaError(CytolibraError):
+    """Pixels times µm/px make more than a glass slide, or more tiles than can be planned."""
 
 
 class AnalysisCancelledError(CytolibraError):

@@ -48,6 +48,9 @@ KINDS: dict[type[errors.CytolibraError], ProblemKind] = {
         "too-much-unreadable", 422, "Too much of the slide cannot be read"
     ),
     errors.MppMissingError: ProblemKind("mpp-missing", 422, "The slide states no µm per pixel"),
+    errors.SlideAreaError: ProblemKind(
+        "slide-area", 422, "The slide would be larger than a glass slide"
+    ),
     errors.UnknownDetectorError: ProblemKind("unknown-detector", 422, "There is no such detector"),
     errors.IdempotencyConflictError: ProblemKind(
         "idempotency-conflict", 422, "The Idempotency-Key was used for another request"

@@ -73,7 +73,8 @@ def analyse_slide(
             groups.append(run_group(index, find))
             progress.reach(start, len(tiles))
         clock.lap("detect")
-    unreadable = [tile for group in groups for tile in group.unreadable_tiles]
+    damaged = (tile for group in groups for tile in group.unreadable_tiles)
+    unreadable = sorted({*damaged, *plan.lost_tiles})
     _check_readable(len(unreadable), len(plan.tiles), options.max_unreadable_fraction)
     found = join_detections([no_detections(), *(group.detections for group in groups)])
     merge_iou = detector.info.merge_iou if options.merge_iou is None else options.merge_iou

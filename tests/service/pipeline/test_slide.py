@@ -13,7 +13,8 @@ from service.errors import (
     NotASlideError,
     SlideUnreadableError,
 )
-from service.pipeline.slide import DAMAGED_GREY, check_slide, open_slide
+from service.pipeline.overview import DAMAGED_GREY
+from service.pipeline.slide import check_slide, open_slide
 from tests.service.pipeline.conftest import MakeSlide, damage_tiles, spotted
 
 
