@@ -71,7 +71,7 @@ def read_filled(
 
 
 def level0_holds_any(slide: PixelSource, points_xy: NDArray[np.floating[Any]]) -> bool:
-    """True if level 0 holds any of (N, 2) places, level-0 px; those beyond the slide do not count."""
+    """True if level 0 holds any of (N, 2) places, level-0 px; none beyond the slide counts."""
     x, y = np.floor(points_xy).astype(np.int64).T
     on_slide = (x >= 0) & (y >= 0) & (x < slide.info.width) & (y < slide.info.height)
     if not on_slide.any():
