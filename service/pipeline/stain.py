@@ -45,9 +45,9 @@ def find_background(overview: Overview) -> Lab | None:
 
 
 def find_stained(overview: Overview, background: Lab | None) -> Bools:
-    """(H, W), what is stained or damaged; everything where no background is known."""
+    """(H, W), what is stained or damaged; all that is held where no background is known."""
     if background is None:
-        return np.ones(overview.damaged.shape, np.bool_)
+        return np.asarray(overview.held | overview.damaged)
     stained = np.empty(overview.damaged.shape, np.bool_)
     for rows in _bands(overview):
         stained[rows] = is_stained(overview.pixels[rows], background)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from service.errors import SlideAreaError
 from service.pipeline.glass_check import check_glass
 from service.pipeline.slide import Slide
-from service.pipeline.stain import find_background, find_stained
+from service.pipeline.stain import Lab, find_background, find_stained
 from service.pipeline.tile_presence import SAMPLE_SIDE_PX
 from service.pipeline.types import SlideInfo
 
@@ -118,7 +118,10 @@ def _find_stain(slide: Slide) -> _Stain:
         background = find_background(overview)
         stained = find_stained(overview, background)
         stain = _Stain(stained, overview.held, overview.downsample, overview.level)
-        if stain.level == 0 or background is None:
+        if stain.level == 0:
+            _add_shown_elsewhere(slide, background, stain)
+            return stain
+        if background is None:
             return stain
         del overview
         mask = _with_margin(stain, slide.info.mpp)
@@ -131,6 +134,18 @@ def _find_stain(slide: Slide) -> _Stain:
         slide.leave_out(
             stain.level, f"it shows glass in {num_missed} places or more where level 0 has tissue"
         )
+
+
+def _add_shown_elsewhere(slide: Slide, background: Lab | None, stain: _Stain) -> None:
+    """Adds, in place, the stain that a coarser level shows where level 0 holds nothing."""
+    downsamples = slide.info.level_downsamples
+    if len(downsamples) == 1 or stain.held.all():
+        return
+    coarser = slide.read_overview(min(downsamples[1:]))
+    shown = find_stained(coarser, background).view(np.uint8)
+    height, width = stain.held.shape
+    shown = cv2.resize(shown, (width, height), interpolation=cv2.INTER_NEAREST)
+    stain.stained[shown.view(np.bool_) & ~stain.held] = True
 
 
 def _with_margin(stain: _Stain, mpp: float) -> Bools:

@@ -33,7 +33,10 @@ def write_pyramid(
     mpp: float = 0.25,
     compression: str | None = "deflate",
 ) -> Path:
-    """A generic pyramidal TIFF; `missing` are (row, column) of tiles not written, by level."""
+    """A generic pyramidal TIFF; `missing` are (row, column) of tiles not written, by level.
+
+    The first tile of a level cannot be missing.
+    """
     with tifffile.TiffWriter(path) as tiff:
         for index, level in enumerate(levels):
             per_cm = 1e4 / mpp / (levels[0].shape[1] / level.shape[1])
@@ -96,3 +99,46 @@ class NucleusDetector(FakeDetector):
         return Detections(
             bbox, score, np.zeros(len(bbox), np.int16), np.array(tile_index, np.int32)
         )
+
+
+def write_repeated(path: Path, size: tuple[int, int], tile: Pixels, step: int, mpp: float) -> Path:
+    """A slide of any size in little room: one tile at every place, and a level `step` below it."""
+    width, height = size
+    small = shrink(tile, step)
+    repeats = -(-height // TILE_PX), -(-width // TILE_PX), 1
+    level = np.tile(small, repeats)[: height // step, : width // step]
+    num_tiles = repeats[0] * repeats[1]
+    with tifffile.TiffWriter(path) as tiff:
+        for pixels, shape in ((tile, (height, width, 3)), (level, level.shape)):
+            tiles = _first_alone(tile, num_tiles) if pixels is tile else _cut(level, set())
+            tiff.write(
+                tiles,
+                shape=shape,
+                dtype=np.uint8,
+                tile=(TILE_PX, TILE_PX),
+                photometric="rgb",
+                compression="deflate",
+                metadata=None,
+                subfiletype=0 if pixels is tile else 1,
+                resolution=(1e4 / mpp, 1e4 / mpp),
+                resolutionunit="CENTIMETER",
+            )
+    _point_to_first(path)
+    return path
+
+
+def _first_alone(tile: Pixels, num_tiles: int) -> Iterator[Pixels | None]:
+    yield tile
+    yield from (None for _ in range(num_tiles - 1))
+
+
+def _point_to_first(path: Path) -> None:
+    """Makes every tile of level 0 the first one."""
+    with tifffile.TiffFile(path) as tiff:
+        tags = [tiff.pages[0].tags[name] for name in ("TileOffsets", "TileByteCounts")]
+        places = [(tag.valueoffset, tag.count, tag.value[0], int(tag.dtype)) for tag in tags]
+    with path.open("r+b") as file:
+        for place, count, value, kind in places:
+            dtype = {3: "<u2", 4: "<u4", 16: "<u8"}[kind]
+            file.seek(place)
+            file.write(np.full(count, value, dtype).tobytes())

@@ -121,9 +121,7 @@ def test_a_coarse_slide_gives_the_same_pixels_to_every_plan(tmp_path: Path) -> N
     pixels = dotted()
     with open_slide(write_pyramid(tmp_path / "a.tif", [pixels], mpp=0.6)) as slide:
         mask = TissueMask(np.ones((1, 1), np.bool_), 1e4)
-        plans = [
-            plan_tiles(slide.info, mask, InputSpec(0.25, size, 64)) for size in (256, 512)
-        ]
+        plans = [plan_tiles(slide.info, mask, InputSpec(0.25, size, 64)) for size in (256, 512)]
         shown: dict[tuple[int, int], int] = {}
         for plan in plans:
             for tile in plan.tiles[:6]:

@@ -14,6 +14,7 @@ from models.phantom import PhantomSpec, draw_phantom
 from service.errors import TooMuchUnreadableError
 from service.pipeline import analyse_slide
 from service.pipeline.slide import check_slide, open_slide
+from service.pipeline.tissue import find_tissue
 from service.pipeline.types import Analysis, InputSpec, Options
 from tests.service.pipeline.pyramids import (
     TILE_PX,
@@ -225,3 +226,34 @@ def test_a_tile_without_a_place_is_unreadable_not_the_files_own_header(
     report = analyse_slide(path, DETECTORS[0], Options(max_unreadable_fraction=0.9)).report
     assert report.adequacy.unreadable_area_mm2 > 0
     assert report.provenance["unreadable"]["num_tiles"] >= 1
+
+
+def test_a_level_too_coarse_for_the_mask_still_shows_what_level_0_lacks(
+    tmp_path: Path, picture: Pixels
+) -> None:
+    # At 1 µm/px the mask is made at a downsample of 8, so from level 0.
+    levels = [picture, shrink(picture, 16)]
+    path = write_pyramid(tmp_path / "a.tif", levels, {0: {(3, 4), (2, 3)}}, mpp=1.0)
+    with open_slide(path) as slide:
+        assert slide.info.level_downsamples == (1.0, 16.0)
+        mask = find_tissue(slide)
+    assert mask.num_absent_px == 2 * TILE_PX**2
+    assert mask.num_lost_px > 0.2 * mask.num_absent_px
+
+
+def test_a_container_without_a_table_of_tiles_is_asked_for_its_pixels(
+    tmp_path: Path, picture: Pixels, monkeypatch: pytest.MonkeyPatch, expected: list[np.ndarray]
+) -> None:
+    monkeypatch.setattr("service.pipeline.slide.read_tile_tables", lambda path: {})
+    levels = [picture, shrink(picture, 4)]
+    missing = {1: {(0, 1), (1, 1)}}
+    path = write_pyramid(tmp_path / "low.tif", [*levels, macro(picture)], missing)
+    analysis = assert_same_cells(path, DETECTORS[0], expected)
+    assert analysis.slide.level_downsamples == (1.0, 4.0)
+    assert analysis.report.adequacy.unreadable_area_mm2 == 0
+    block = {(row, column) for row in range(4) for column in range(1, 4)}
+    path = write_pyramid(tmp_path / "full.tif", levels, {0: block})
+    options = Options(max_unreadable_fraction=0.9)
+    report = analyse_slide(path, DETECTORS[0], options).report
+    assert report.provenance["not_in_file"]["with_tissue_area_mm2"] > 0
+    assert report.adequacy.unreadable_area_mm2 > 0
