@@ -16,7 +16,7 @@ def overview(pixels: np.ndarray, held: np.ndarray | None = None) -> Overview:
 
 def glass(seed: int = 0) -> np.ndarray:
     noise = np.random.default_rng(seed).normal(0, 0.5, (90, 110, 3))
-    pixels = np.clip(noise + (242, 240, 245), 0, 255).astype(np.uint8)
+    pixels = np.clip(noise + np.array([242, 240, 245]), 0, 255).astype(np.uint8)
     pixels[20:40, 30:60] = (180, 120, 170)
     return pixels
 
