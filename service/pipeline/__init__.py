@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from service.errors import TooMuchUnreadableError
-from service.pipeline.groups import cut_groups, find_cells, join_detections
+from service.pipeline.groups import cut_groups, find_cells
 from service.pipeline.merge import merge_detections
 from service.pipeline.report import build_report
 from service.pipeline.slide import open_slide
+from service.pipeline.spatial_order import order_spatially
 from service.pipeline.tiles import plan_tiles
 from service.pipeline.tissue import find_tissue
 from service.pipeline.types import (
@@ -23,6 +24,7 @@ from service.pipeline.types import (
     Options,
     Progress,
     RunGroup,
+    join_detections,
     no_detections,
 )
 
@@ -76,9 +78,11 @@ def analyse_slide(
     damaged = (tile for group in groups for tile in group.unreadable_tiles)
     unreadable = sorted({*damaged, *plan.lost_tiles})
     _check_readable(len(unreadable), len(plan.tiles), options.max_unreadable_fraction)
-    found = join_detections([no_detections(), *(group.detections for group in groups)])
+    none_yet = no_detections(len(detector.info.classes))
+    by_group = join_detections([none_yet, *(group.detections for group in groups)])
     merge_iou = detector.info.merge_iou if options.merge_iou is None else options.merge_iou
-    detections = merge_detections(found, merge_iou)
+    merged = merge_detections(by_group, merge_iou)
+    detections = order_spatially(merged, slide.info.width, slide.info.height)
     clock.lap("merge")
     report = build_report(
         slide.info, mask, plan, unreadable, detections, detector.info, options, clock.times_s

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from service.errors import SlideAreaError
+from service.errors import DimensionsImplausibleError
 from service.pipeline.geometry import best_level, lattice_cell_level0
 from service.pipeline.tissue import TissueMask
 from service.pipeline.types import InputSpec, SlideInfo, Tile
@@ -48,7 +48,7 @@ def plan_tiles(info: SlideInfo, mask: TissueMask, spec: InputSpec) -> TilePlan:
     the slide's edge reach beyond it by half the overlap, where there is background.
 
     Raises:
-        SlideAreaError: there are more tiles than a plan may hold.
+        DimensionsImplausibleError: there are more tiles than a plan may hold.
     """
     cell_px = lattice_cell_level0(LATTICE_PX, spec.mpp, info.mpp)
     tiles = tuple(_make_tiles(info, mask, spec, cell_px))
@@ -72,7 +72,7 @@ def _make_tiles(
             if not mask.touches(core):
                 continue
             if index == MAX_NUM_TILES:
-                raise SlideAreaError(
+                raise DimensionsImplausibleError(
                     f"the slide has more than {MAX_NUM_TILES:,} tiles of {spec.tile_size_px} px at "
                     f"{spec.mpp:g} µm/px: give the right µm/px of the slide as mpp= (it is taken "
                     f"for {info.mpp:g}), or a detector with larger tiles"

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import SlideAreaError
+from service.errors import DimensionsImplausibleError
 from service.pipeline.glass_check import check_glass
 from service.pipeline.slide import Slide
 from service.pipeline.stain import Lab, find_background, find_stained
@@ -22,9 +22,9 @@ from service.pipeline.types import SlideInfo
 Bools = NDArray[np.bool_]
 
 MASK_MPP = 8.0
-#: The area of a glass slide (26 x 76 mm) with some room. The picture takes 5 bytes a pixel and the
-#: masks 3 more, so that finding tissue and planning tiles stay below 300 MB for every slide.
-MAX_MASK_PX = 33_000_000
+#: 2,560 mm², all that `dimensions.py` accepts. The picture takes 5 bytes a pixel and the masks 2
+#: more, so that finding tissue and planning tiles stay below 300 MB for every slide.
+MAX_MASK_PX = 40_000_000
 #: So that a cell whose edge is seen is seen whole, with what surrounds it.
 MARGIN_UM = 40.0
 #: A level that misses stain in more places than this does not show the slide.
@@ -89,7 +89,7 @@ def find_tissue(slide: Slide) -> TissueMask:
     passed over. Pyramid levels that turn out not to show the slide are left out of it.
 
     Raises:
-        SlideAreaError: the slide would be larger than a glass slide.
+        DimensionsImplausibleError: the slide would be larger than a glass slide.
     """
     _check_area(slide.info)
     stain = _find_stain(slide)
@@ -105,7 +105,7 @@ def find_tissue(slide: Slide) -> TissueMask:
 def _check_area(info: SlideInfo) -> None:
     width_um, height_um = info.width * info.mpp, info.height * info.mpp
     if width_um * height_um > MAX_MASK_PX * MASK_MPP**2:
-        raise SlideAreaError(
+        raise DimensionsImplausibleError(
             f"{info.width}x{info.height} px at {info.mpp:g} µm/px are {width_um / 1000:.0f} x "
             f"{height_um / 1000:.0f} mm, larger than a glass slide: give the right µm/px as mpp="
         )

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.classes import CellClass
 from models.detector import (
     Detections,
@@ -15,6 +18,7 @@ from models.detector import (
     InputSpec,
     SlideScoreModel,
     TileBatch,
+    join_detections,
     no_detections,
 )
 
@@ -22,6 +26,8 @@ __all__ = [
     "Adequacy",
     "Analysis",
     "CellClass",
+    "CellRecords",
+    "CellSource",
     "Detections",
     "Detector",
     "DetectorInfo",
@@ -36,6 +42,7 @@ __all__ = [
     "SlideScoreModel",
     "Tile",
     "TileBatch",
+    "join_detections",
     "no_detections",
 ]
 
@@ -54,6 +61,7 @@ class SlideInfo:
         mpp_source: where that figure came from.
         bounds_xywh: scanned area if the slide states one (openslide.bounds-*), else None.
         background_rgb: what transparent pixels are composited on.
+        focal_plane: which plane of a focus stack is read; None where there is but one.
         left_out_levels: one sentence per level of the file that is not used, with the reason.
     """
 
@@ -65,6 +73,7 @@ class SlideInfo:
     mpp_source: MppSource
     bounds_xywh: tuple[int, int, int, int] | None
     background_rgb: tuple[int, int, int]
+    focal_plane: str | None = None
     left_out_levels: tuple[str, ...] = ()
 
 
@@ -120,6 +129,42 @@ class GroupResult:
 
     detections: Detections
     unreadable_tiles: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class CellSource:
+    """Where a slide's cells come from: together with its box, all that a cell's id is made of.
+
+    Attributes:
+        slide_sha256: hex digest of the slide's file; `slide_digest.py` says of what where a slide
+            has several.
+        detector_digest: as in `DetectorInfo`.
+        mpp: µm per level-0 px, as used in the analysis.
+    """
+
+    slide_sha256: str
+    detector_digest: str
+    mpp: float
+
+
+@dataclass(frozen=True)
+class CellRecords:
+    """N cells as they are stored and exported.
+
+    Attributes:
+        ids: (N,) str, UUIDs; see `cell_ids.py`.
+        detections: their boxes, classes and scores; `tile_index` means nothing here.
+    """
+
+    ids: NDArray[np.object_]
+    detections: Detections
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, index: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> "CellRecords":
+        """Those at `index`, (K,) int64 or (N,) bool, in that order."""
+        return CellRecords(self.ids[index], self.detections.take(index))
 
 
 @dataclass(frozen=True)
@@ -180,7 +225,7 @@ class SlideReport:
 
 @dataclass(frozen=True)
 class Analysis:
-    """A slide's report and its merged detections, best score first in reading order of the file."""
+    """A slide's report and its merged detections, along a Hilbert curve over the slide."""
 
     report: SlideReport
     detections: Detections

@@ -19,6 +19,22 @@ def test_wrong_value_is_refused_with_its_name(tmp_path: Path) -> None:
         read_settings(data_dir=tmp_path, port=70000)
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"root_path": "lab"},
+        {"root_path": "/lab/"},
+        {"root_path": "//lab"},
+        {"root_path": "/.."},
+        {"trusted_proxies": "proxy"},
+        {"trusted_proxies": "10.0.0.0/99"},
+    ],
+)
+def test_wrong_proxy_setting_is_refused(tmp_path: Path, setting: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(setting))):
+        read_settings(data_dir=tmp_path, **setting)
+
+
 def test_missing_data_directory_is_refused() -> None:
     with pytest.raises(ConfigError, match="data_dir"):
         read_settings()

@@ -9,7 +9,7 @@ import pytest
 from models.calibrate.thresholds import choose_thresholds
 from models.classes import BETHESDA
 from models.data.coco import read_coco
-from models.detector import Detections, TileBatch
+from models.detector import Detections, TileBatch, no_detections
 from models.measure.evaluate import detect_fields, evaluate, merge_cells
 from models.measure.metrics import FieldResult
 from tests.fake_detector import FakeDetector
@@ -22,12 +22,7 @@ class Oracle(FakeDetector):
     """Knows every field's cells in advance, in the order in which they are asked for."""
 
     def __init__(self, answers: list[Detections]) -> None:
-        empty = Detections(
-            np.zeros((0, 4), np.float32),
-            np.zeros(0, np.float32),
-            np.zeros(0, np.int16),
-            np.zeros(0, np.int32),
-        )
+        empty = no_detections(len(TWO))
         super().__init__(empty.bbox_xyxy, empty.label, empty.score)
         self.info = replace(self.info, classes=TWO)
         self._answers = answers
@@ -45,6 +40,7 @@ def test_perfect_detections_score_one_in_everything(tmp_path: Path) -> None:
             np.linspace(0.5, 0.9, len(field.label)).astype(np.float32),
             field.label,
             np.zeros(len(field.label), np.int32),
+            np.full((len(field.label), len(TWO)), 0.5, np.float32),
         )
         for field in fields.fields
     ]

@@ -9,7 +9,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from models.detector import Detections, InputSpec, TileBatch
+from models.detector import Detections, InputSpec, TileBatch, spread_scores
 from tests.fake_detector import FakeDetector
 
 Pixels = NDArray[np.uint8]
@@ -96,9 +96,9 @@ class NucleusDetector(FakeDetector):
             tile_index += [index] * len(stats)
         bbox = np.concatenate(boxes).astype(np.float32)
         score = np.full(len(bbox), 0.9, np.float32)
-        return Detections(
-            bbox, score, np.zeros(len(bbox), np.int16), np.array(tile_index, np.int32)
-        )
+        label = np.zeros(len(bbox), np.int16)
+        class_scores = spread_scores(score, label, len(self.info.classes))
+        return Detections(bbox, score, label, np.array(tile_index, np.int32), class_scores)
 
 
 def write_repeated(path: Path, size: tuple[int, int], tile: Pixels, step: int, mpp: float) -> Path:
