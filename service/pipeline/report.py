@@ -74,7 +74,10 @@ def build_report(
             info, mask, plan, unreadable_tiles, counts, detector.classes, category
         ),
         disclaimer=DISCLAIMER,
-        provenance=_provenance(info, plan, unreadable_tiles, detector, options, times_s),
+        provenance={
+            **_provenance(info, plan, unreadable_tiles, detector, options, times_s),
+            "not_in_file": _not_in_file(info, mask),
+        },
     )
 
 
@@ -145,6 +148,14 @@ def _judge_adequacy(
 def _core_px(plan: TilePlan, index: int, info: SlideInfo) -> float:
     x1, y1, x2, y2 = plan.tiles[index].core_xyxy
     return (min(x2, info.width) - x1) * (min(y2, info.height) - y1)
+
+
+def _not_in_file(info: SlideInfo, mask: TissueMask) -> dict[str, float]:
+    """Area that the file does not hold at level 0, and how much of it shows tissue elsewhere."""
+    return {
+        "area_mm2": area_mm2(mask.num_absent_px, info.mpp),
+        "with_tissue_area_mm2": area_mm2(mask.num_lost_px, info.mpp),
+    }
 
 
 def _provenance(
