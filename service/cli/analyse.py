@@ -15,7 +15,8 @@ from service.cli.engine_option import check_engine
 from service.cli.output_folder import check_output
 
 if TYPE_CHECKING:
-    from service.pipeline.types import Analysis, OnProgress, SlideReport
+    from service.pipeline.report.model import SlideReport
+    from service.pipeline.types import Analysis, OnProgress
 
 REPORT, ANNOTATIONS, OVERLAY = "report.json", "annotations.geojson", "overlay.png"
 
@@ -41,7 +42,7 @@ def analyse(
 
     from models.bundle.load import load_detector
     from service.pipeline import analyse_slide
-    from service.pipeline.report import report_to_json
+    from service.pipeline.report.build import report_to_json
     from service.pipeline.slide import check_slide
     from service.pipeline.types import Options
 
@@ -123,12 +124,12 @@ def _write_into(folder: Path, slide: Path, mpp: float | None, analysis: "Analysi
     from service.exports.frame import Frame
     from service.exports.geojson import write_geojson
     from service.pipeline.overlay import draw_overlay
-    from service.pipeline.report import report_to_json
+    from service.pipeline.report.build import report_to_json
     from service.pipeline.slide import open_slide
 
     report = report_to_json(analysis.report)
     (folder / REPORT).write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
-    digest = analysis.report.provenance["detector"]["digest"]
+    digest = analysis.report.provenance.detector.digest
     namespace = uuid.uuid5(uuid.NAMESPACE_OID, digest)
     frame = Frame(analysis.classes, analysis.slide, "slide", namespace, analysis.report.disclaimer)
     with (folder / ANNOTATIONS).open("wb") as file:
@@ -142,6 +143,8 @@ def _print(report: "SlideReport", output: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from service.cli.report_lines import describe
+
     table = Table("class", "cells")
     for name, count in report.counts.items():
         table.add_row(name, str(count))
@@ -149,15 +152,8 @@ def _print(report: "SlideReport", output: Path) -> None:
     table.add_row("all", str(report.num_cells))
     console = Console()
     console.print(table)
-    adequacy = report.adequacy
-    console.print(f"abnormality score  {report.abnormality_score:.3f}  (0 normal, 1 abnormal)")
-    console.print(f"category           {report.category}")
-    seen, least = adequacy.num_squamous_cells, adequacy.minimum
-    reason = "abnormal cells are present" if seen < least else "enough cells"
-    judged = f"adequate, {reason}" if adequacy.adequate else "too few cells"
-    console.print(f"adequacy           {judged}: {seen} of {least} squamous cells seen")
-    if adequacy.unreadable_area_mm2:
-        console.print(f"unreadable         {adequacy.unreadable_area_mm2:.3f} mm²")
+    for name, text in describe(report):
+        console.print(f"{name:<19}{text}")
     for name in (REPORT, ANNOTATIONS, OVERLAY):
         console.print(f"written            {output / name}", soft_wrap=True)
     console.print(f"[italic]{report.disclaimer}[/italic]")

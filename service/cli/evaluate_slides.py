@@ -173,12 +173,16 @@ def _table_checked(checked: "list[Checked]", classes: "tuple[CellClass, ...]") -
     for one in checked:
         rows = (
             (one.path.name, "labelled", one.true, ""),
-            ("", "added up", one.added, f"{one.score_added:.3f}"),
-            ("", "analysed", one.analysed, f"{one.score_analysed:.3f}"),
+            ("", "added up", one.added, _format(one.score_added)),
+            ("", "analysed", one.analysed, _format(one.score_analysed)),
         )
         for name, kind, counts, score in rows:
             table.add_row(name, kind, *[str(count) for count in counts], score)
     return table
+
+
+def _format(score: float | None) -> str:
+    return "none" if score is None else f"{score:.3f}"
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

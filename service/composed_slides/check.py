@@ -16,7 +16,7 @@ from service.composed_slides.looks import SeenField
 from service.composed_slides.pieces import Pieces
 from service.composed_slides.write import GLASS, ground_of, write_slide
 from service.pipeline import analyse_slide
-from service.pipeline.report import abnormality_score
+from service.pipeline.report.score import abnormality_score
 from service.pipeline.types import Detector
 
 #: Slides that are written.
@@ -38,7 +38,7 @@ class Checked:
         wanted: what it was composed as.
         on_glass: whether its ground is bare glass, not that of the fields.
         true, added, analysed: (C,) labelled cells, detections added up, the pipeline's counts.
-        score_added, score_analysed: slide scores of the latter two.
+        score_added, score_analysed: slide scores of the latter two; None without cells.
     """
 
     path: Path
@@ -47,8 +47,8 @@ class Checked:
     true: NDArray[np.int64]
     added: NDArray[np.int64]
     analysed: NDArray[np.int64]
-    score_added: float
-    score_analysed: float
+    score_added: float | None
+    score_analysed: float | None
 
 
 def check_written_slides(

@@ -11,7 +11,8 @@ from models.classes import CellClass
 from service.composed_slides.compose import ComposedSlides, SlideSpec, compose_slides, draw_size
 from service.composed_slides.fit import NEGATIVE_SCORE, area_under_curve
 from service.composed_slides.pieces import Pieces
-from service.pipeline.report import abnormality_score, name_category
+from service.pipeline.report.category import name_category
+from service.pipeline.report.score import abnormality_score
 from service.pipeline.types import SlideScoreModel
 
 SIZES = (30, 100, 300, 1000, 3000, 10_000)
@@ -68,7 +69,8 @@ def judge_slide_score(
     slides: ComposedSlides, classes: Sequence[CellClass], model: SlideScoreModel
 ) -> SlideFigures:
     """All figures of one set of coefficients on slides from `draw_trial`."""
-    score = np.array([abnormality_score(count, model) for count in slides.found])
+    # A slide on which no cell is detected has no score: like a low one, it raises no alarm.
+    score = np.array([abnormality_score(count, model) or 0.0 for count in slides.found])
     share = np.array([one.abnormal_share for one in slides.wanted])
     size = np.array([one.num_cells for one in slides.wanted])
     negative = score[share == 0]
@@ -108,11 +110,8 @@ def _compare_categories(
 
     That of the labels needs one cell: on these slides every abnormal cell is known.
     """
-    severity = {one.name: one.severity for one in classes}
     true = np.array([_worst(count, classes) for count in slides.true])
-    named = np.array(
-        [severity.get(name_category(count, classes, model), 0) for count in slides.found]
-    )
+    named = np.array([name_category(count, classes, model).severity for count in slides.found])
     off: NDArray[np.int64] = np.abs(true - named)
     return float((off == 0).mean()), float((off <= 1).mean())
 

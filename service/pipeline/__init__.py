@@ -11,7 +11,7 @@ from pathlib import Path
 from service.errors import TooMuchUnreadableError
 from service.pipeline.groups import cut_groups, find_cells, join_detections
 from service.pipeline.merge import merge_detections
-from service.pipeline.report import build_report
+from service.pipeline.report.build import build_report
 from service.pipeline.slide import open_slide
 from service.pipeline.tiles import plan_tiles
 from service.pipeline.tissue import find_tissue

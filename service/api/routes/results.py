@@ -1,7 +1,9 @@
 """What was found in a slide: report, annotations, thumbnail."""
 
+from contextlib import closing
+
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 
 from service.api.annotations import AnnotationsQuery, compress, is_gzip_accepted, stream_annotations
 from service.api.dependencies import ContextDep, SlideDep
@@ -15,8 +17,12 @@ from service.errors import (
     SlideUnreadableError,
 )
 from service.exports.formats import Format
+from service.pipeline.report.model import SlideReport
+from service.pipeline.report.stored import read_report
 from service.pipeline.thumbnail import draw_thumbnail
+from service.pipeline.types import CellClass
 from service.storage import blobs as keys
+from service.storage.detections import DetectionsFile
 from service.storage.tables import Slide, Status
 
 router = APIRouter(prefix="/v1/slides/{slide_id}", tags=["results"])
@@ -25,19 +31,23 @@ router = APIRouter(prefix="/v1/slides/{slide_id}", tags=["results"])
 @router.get(
     "/report",
     summary="Get the report",
-    response_class=JSONResponse,
     responses={
         200: {
-            "description": "Counts, score, category, adequacy and provenance.",
+            "description": "What was counted, what it supports, what to review, what limits it.",
             "content": {"application/json": {"example": EXAMPLE_REPORT}},
         },
         **problems(SlideNotFoundError, SlideNotDoneError),
     },
 )
-def get_report(slide: SlideDep) -> JSONResponse:
-    """Counts per class, abnormality score, category, adequacy estimate, provenance."""
+def get_report(context: ContextDep, slide: SlideDep) -> SlideReport:
+    """Counts per class, abnormality score, category, adequacy, suspicious cells, provenance."""
     check_done(slide)
-    return JSONResponse(slide.report)
+
+    def read_classes() -> tuple[CellClass, ...]:
+        with closing(context.blobs.open(keys.detections_key(slide.id))) as source:
+            return DetectionsFile(source).facts.classes
+
+    return read_report(slide.report or {}, read_classes)
 
 
 @router.get(

@@ -22,7 +22,7 @@ from service.composed_slides.fit import (
 from service.composed_slides.judge import draw_trial, judge_slide_score, mean_figures
 from service.composed_slides.looks import SeenField
 from service.composed_slides.pieces import Pieces
-from service.pipeline.report import abnormality_score
+from service.pipeline.report.score import abnormality_score
 from service.pipeline.types import SlideScoreModel
 
 WEIGHTS = (0.0, 0.3, 0.6, 0.8, 1.0, 1.0)

@@ -1,0 +1,102 @@
+"""Puts the report of a slide together from its merged detections."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from service.pipeline.geometry import area_mm2
+from service.pipeline.report.adequacy import judge_adequacy
+from service.pipeline.report.category import name_category
+from service.pipeline.report.model import DISCLAIMER, SlideReport
+from service.pipeline.report.provenance import trace_result
+from service.pipeline.report.score import abnormality_score
+from service.pipeline.report.suspicious import CellIds, list_suspicious
+from service.pipeline.tiles import TilePlan
+from service.pipeline.tissue import TissueMask
+from service.pipeline.types import (
+    Detections,
+    DetectorInfo,
+    Options,
+    QualityCode,
+    QualityFlag,
+    SlideInfo,
+)
+
+
+def build_report(
+    info: SlideInfo,
+    mask: TissueMask,
+    plan: TilePlan,
+    unreadable_tiles: Sequence[int],
+    detections: Detections,
+    detector: DetectorInfo,
+    options: Options,
+    times_s: Mapping[str, float],
+    quality: Sequence[QualityFlag] = (),
+    cell_ids: CellIds | None = None,
+) -> SlideReport:
+    """The report of a slide.
+
+    Args:
+        info: of the slide.
+        mask: where cells may lie.
+        plan: of its tiles.
+        unreadable_tiles: indices in the plan.
+        detections: merged.
+        detector: that found them.
+        options: as given.
+        times_s: seconds by step.
+        quality: what limits the result, besides unreadable tiles, which are added here.
+        cell_ids: gives the ids of detections; None leaves them out.
+    """
+    classes = detector.classes
+    counts = np.bincount(detections.label, minlength=len(classes))
+    category = name_category(counts, classes, detector.slide_score)
+    suspicious = list_suspicious(detections, classes, category.severity, cell_ids)
+    unreadable_mm2 = area_mm2(sum(_core_px(plan, i, info) for i in unreadable_tiles), info.mpp)
+    adequacy = judge_adequacy(
+        num_cells=len(detections),
+        category=category,
+        num_suspicious=sum(each.count for each in suspicious),
+        tissue_area_mm2=area_mm2(mask.num_level0_px, info.mpp),
+        unreadable_area_mm2=unreadable_mm2,
+        missing_area_mm2=_missing_mm2(quality),
+    )
+    return SlideReport(
+        counts={each.name: int(count) for each, count in zip(classes, counts, strict=True)},
+        num_cells=len(detections),
+        abnormality_score=abnormality_score(counts, detector.slide_score),
+        category=category.text,
+        category_code=category.code,
+        adequacy=adequacy,
+        suspicious=suspicious,
+        quality=(*quality, *_flag_unreadable(unreadable_tiles, plan, unreadable_mm2)),
+        disclaimer=DISCLAIMER,
+        provenance=trace_result(info, plan, len(unreadable_tiles), detector, options, times_s),
+    )
+
+
+def report_to_json(report: SlideReport) -> dict[str, Any]:
+    """The report as plain values, field by field."""
+    return report.model_dump(mode="json")
+
+
+def _missing_mm2(quality: Sequence[QualityFlag]) -> float:
+    missing = [flag for flag in quality if flag.code == QualityCode.AREA_NOT_IN_FILE]
+    return sum(flag.area_mm2 or 0.0 for flag in missing)
+
+
+def _flag_unreadable(
+    unreadable_tiles: Sequence[int], plan: TilePlan, unreadable_mm2: float
+) -> list[QualityFlag]:
+    if not unreadable_tiles:
+        return []
+    text = f"{len(unreadable_tiles)} of {len(plan.tiles)} tiles cannot be read: damaged in the file"
+    fraction = len(unreadable_tiles) / len(plan.tiles)
+    return [QualityFlag(QualityCode.UNREADABLE_AREA, text, unreadable_mm2, fraction)]
+
+
+def _core_px(plan: TilePlan, index: int, info: SlideInfo) -> float:
+    x1, y1, x2, y2 = plan.tiles[index].core_xyxy
+    return (min(x2, info.width) - x1) * (min(y2, info.height) - y1)

@@ -1,0 +1,54 @@
+"""Cells of classes worse than the category are listed, the best of each class with their places."""
+
+from uuid import UUID
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.classes import BETHESDA
+from service.pipeline.report.suspicious import MAX_CELLS_PER_CLASS, list_suspicious
+from service.pipeline.types import Detections
+
+RNG = np.random.default_rng(3)
+
+
+def make_detections(counts: list[int]) -> Detections:
+    """So many cells of each class, with random places and scores."""
+    label = np.repeat(np.arange(6), counts).astype(np.int16)
+    corner = RNG.uniform(0, 1000, (len(label), 2))
+    return Detections(
+        np.hstack([corner, corner + 80]).astype(np.float32),
+        RNG.uniform(0.2, 1, len(label)).astype(np.float32),
+        label,
+        np.zeros(len(label), np.int32),
+    )
+
+
+@given(st.lists(st.integers(0, 40), min_size=6, max_size=6), st.integers(0, 5))
+def test_every_cell_worse_than_the_category_is_counted(counts: list[int], severity: int) -> None:
+    listed = list_suspicious(make_detections(counts), BETHESDA, severity)
+    worse = [each for each in reversed(BETHESDA) if each.severity > severity]
+    expected = [(each.name, counts[each.severity]) for each in worse if counts[each.severity]]
+    assert [(each.class_name, each.count) for each in listed] == expected
+    for each in listed:
+        assert len(each.cells) == min(each.count, MAX_CELLS_PER_CLASS)
+
+
+def test_the_cells_of_the_highest_scores_are_listed_in_order() -> None:
+    detections = make_detections([5, 0, 0, 0, 90, 0])
+    (listed,) = list_suspicious(detections, BETHESDA, 0)
+    scores = np.sort(detections.score[detections.label == 4])[::-1]
+    np.testing.assert_array_equal([cell.score for cell in listed.cells], scores[:20])
+    best = detections.take(np.array([np.argmax(detections.score * (detections.label == 4))]))
+    np.testing.assert_array_equal(listed.cells[0].bbox_xyxy, best.bbox_xyxy[0])
+
+
+def test_cells_have_the_ids_that_are_given_for_them() -> None:
+    def number(detections: Detections) -> list[UUID]:
+        return [UUID(int=round(float(score) * 1e6)) for score in detections.score]
+
+    (listed,) = list_suspicious(make_detections([0, 0, 0, 0, 0, 7]), BETHESDA, 4, number)
+    assert [cell.id for cell in listed.cells] == [
+        UUID(int=round(cell.score * 1e6)) for cell in listed.cells
+    ]
