@@ -241,7 +241,7 @@ def test_the_old_bundle_stays_where_the_new_one_cannot_be_written(bundle: Path) 
 
 def test_reading_what_a_detector_is_imports_no_torch(bundle: Path) -> None:
     code = (
-        "import sys; from models.bundle.load import read_info; "
+        "import sys; from models.bundle.find import read_info; "
         f"read_info({str(bundle)!r}); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
