@@ -63,7 +63,8 @@ EXAMPLE_REPORT: dict[str, Any] = {
         "minimum": 5000,
         "adequate": True,
         "reason": "enough-cells-suspicious",
-        "reason_text": "6,144 squamous cells counted, 5,000 asked for; suspicious cells to review: 1",
+        "reason_text": "6,144 squamous cells counted, 5,000 asked for; suspicious cells to review: "
+        "1",
         "tissue_area_mm2": 121.4,
         "unreadable_area_mm2": 0.6,
     },
