@@ -94,7 +94,7 @@ def _fit(
             calibrated.detector,
             held_out,
             _warn,
-            lambda seen, total: bar.update(task, completed=seen, total=total),
+            lambda done, total: bar.update(task, completed=done, total=total),
         )
     return calibrated, slide_score
 
@@ -125,7 +125,7 @@ def _check_same_network(judged: "BundleModel", shipped: "BundleModel", folder: P
     # On tiles of which size it is served is no part of a network.
     tiles = {"tile_size_px", "overlap_px"}
     for part in ("classes", "input", "network"):
-        both = (one.model_dump(exclude={"input": tiles})[part] for one in (judged, shipped))
+        both = (each.model_dump(exclude={"input": tiles})[part] for each in (judged, shipped))
         if next(both) != next(both):
             raise BundleError(
                 f"{folder} has another {part} than the bundle that is calibrated: what is chosen "

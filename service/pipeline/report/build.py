@@ -66,7 +66,9 @@ def build_report(
     return SlideReport(
         counts={each.name: int(count) for each, count in zip(classes, counts, strict=True)},
         num_cells=len(detections),
-        abnormality_score=abnormality_score(counts, detector.slide_score),
+        abnormality_score=abnormality_score(
+            detections.label, detections.score, detector.slide_score
+        ),
         category=category.text,
         category_code=category.code,
         adequacy=adequacy,
