@@ -169,9 +169,10 @@ def _of_few_fields(
     field_index: NDArray[np.int64], num_fields: int, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
     """Which entries are of one of a few fields drawn at random."""
-    fields = np.unique(field_index)
-    few = rng.choice(fields, min(num_fields, len(fields)), replace=False)
-    return np.isin(field_index, few)
+    fields = np.flatnonzero(np.bincount(field_index))
+    is_chosen = np.zeros(fields[-1] + 1, bool)
+    is_chosen[rng.choice(fields, min(num_fields, len(fields)), replace=False)] = True
+    return np.asarray(is_chosen[field_index])
 
 
 def _round_by_chance(value: float, rng: np.random.Generator) -> int:

@@ -6,6 +6,7 @@ for slides of other fields. Among priors that do, those are taken that find most
 from a second point: the median clearly abnormal slide that is found has `CLEAR_SCORE`.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
@@ -83,10 +84,11 @@ def draw_slides_to_fit(
 def fit_term(slides: ComposedSlides, form: TermForm) -> FittedTerm:
     """The priors with which a term finds most, and its threshold."""
     candidates = []
+    least = math.log(MIN_FRACTION * _mean_mass(slides, form))
     for prior_total, share in product(PRIOR_TOTALS, PRIOR_SHARES):
         prior_abnormal = round(share * prior_total, 6)
         evidence = _evidence(slides, form, prior_abnormal, prior_total)
-        threshold = _threshold(evidence, slides, np.log(MIN_FRACTION * _mean_mass(slides, form)))
+        threshold = _threshold(evidence, slides, least)
         term = FittedTerm(form, prior_abnormal, prior_total, threshold)
         candidates.append((_rate(evidence, threshold, slides), term))
     return max(candidates, key=lambda candidate: candidate[0])[1]

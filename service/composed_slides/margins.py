@@ -76,7 +76,8 @@ def _margin_alone(excess: Excess) -> Margins:
     """Of the first term without a second one."""
     none = np.zeros(len(excess.share), bool)
     margin = _least_margin(excess.share, none, excess)
-    margin = SHARE_MARGINS[-1] if margin is None else min(margin, SHARE_MARGINS[-1])
+    most = SHARE_MARGINS[-1]
+    margin = most if margin is None else min(margin, most)
     return Margins(None, (margin, 0.0), _mean_found(excess.share > margin, excess))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from models.bundle.description import SlideScoreCoefficients
 from models.data.coco import FieldSet
-from service.composed_slides import coefficients, fit, judge
+from service.composed_slides import coefficients, cross_fit, fit, judge
 from service.composed_slides.coefficients import find_coefficients, thin_out
 from tests.service.composed_slides.conftest import SpotDetector
 
@@ -15,6 +15,9 @@ from tests.service.composed_slides.conftest import SpotDetector
 @pytest.fixture(autouse=True)
 def _few_slides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit, "NUM_SLIDES", 200)
+    monkeypatch.setattr(fit, "PRIOR_TOTALS", (10.0,))
+    monkeypatch.setattr(cross_fit, "NUM_PARTS", 2)
+    monkeypatch.setattr(cross_fit, "GRADE_FACTORS", (1.0,))
     monkeypatch.setattr(judge, "SIZES", (30, 300))
     monkeypatch.setattr(judge, "SHARES", (0.02, 0.5))
 

@@ -1,5 +1,7 @@
 """A term keeps negative slides low at every size and rises to a clear score."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -53,9 +55,11 @@ def test_enough_negative_slides_of_every_size_lie_below_the_threshold(
     slides: ComposedSlides, form: TermForm
 ) -> None:
     excess = fit_term(slides, form).excess(slides)
-    for low, high in ((0, 300), (300, 3000), (3000, 10**9)):
+    for low, high in pairwise(fit.SIZES):
         of_size = (slides.num_cells >= low) & (slides.num_cells < high)
-        assert (excess[of_size & ~slides.is_abnormal] <= 0).mean() >= 0.94
+        negative = excess[of_size & ~slides.is_abnormal]
+        # A quantile of few slides lies between two of them.
+        assert (negative > 0).sum() <= np.ceil(0.05 * len(negative))
 
 
 def test_a_class_never_detected_by_mistake_is_still_no_evidence_in_a_few_cells(
