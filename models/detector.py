@@ -3,6 +3,7 @@
 Owns the types and the `Detector` protocol; the engines that fulfil it are in `models/inference`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -124,12 +125,15 @@ class Detections:
         score: (N,) float32 in [0, 1].
         label: (N,) int16, index into the detector's classes.
         tile_index: (N,) int32, which tile of the batch each was found in.
+        class_scores: (N, C) float32 in [0, 1], the score of every class of the detector, in label
+            order. What a stored file does not hold is NaN.
     """
 
     bbox_xyxy: NDArray[np.float32]
     score: NDArray[np.float32]
     label: NDArray[np.int16]
     tile_index: NDArray[np.int32]
+    class_scores: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.score)
@@ -137,18 +141,47 @@ class Detections:
     def take(self, index: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> "Detections":
         """Those at `index`, (K,) int64 or (N,) bool, in that order."""
         return Detections(
-            self.bbox_xyxy[index], self.score[index], self.label[index], self.tile_index[index]
+            self.bbox_xyxy[index],
+            self.score[index],
+            self.label[index],
+            self.tile_index[index],
+            self.class_scores[index],
         )
 
 
-def no_detections() -> Detections:
-    """An empty set of detections."""
+def no_detections(num_classes: int) -> Detections:
+    """An empty set of detections of a detector with that many classes."""
     return Detections(
         np.zeros((0, 4), np.float32),
         np.zeros(0, np.float32),
         np.zeros(0, np.int16),
         np.zeros(0, np.int32),
+        np.zeros((0, num_classes), np.float32),
     )
+
+
+def join_detections(parts: Sequence[Detections]) -> Detections:
+    """All of them, in order.
+
+    Args:
+        parts: at least one, all of the same number of classes.
+    """
+    return Detections(
+        np.concatenate([part.bbox_xyxy for part in parts]),
+        np.concatenate([part.score for part in parts]),
+        np.concatenate([part.label for part in parts]),
+        np.concatenate([part.tile_index for part in parts]),
+        np.concatenate([part.class_scores for part in parts]),
+    )
+
+
+def spread_scores(
+    score: NDArray[np.float32], label: NDArray[np.int16], num_classes: int
+) -> NDArray[np.float32]:
+    """(N, C) float32: each score at its own label, 0 for every other class."""
+    class_scores = np.zeros((len(score), num_classes), np.float32)
+    class_scores[np.arange(len(score)), label] = score
+    return class_scores
 
 
 class Detector(Protocol):

@@ -22,17 +22,25 @@ __all__ = [
     "DataDirectoryBusyError",
     "DatasetError",
     "DetectorChangedError",
+    "DigestMismatchError",
+    "DimensionsImplausibleError",
     "EmptyUploadError",
+    "FieldConflictError",
+    "FocusStackError",
     "IdempotencyConflictError",
     "IdempotencyInFlightError",
     "InternalError",
     "InvalidRequestError",
+    "MppImplausibleError",
     "MppMissingError",
     "NoSpaceError",
     "NotASlideError",
+    "PartOfSlideError",
     "PhantomError",
+    "PixelsNotSquareError",
     "PortInUseError",
     "QueueFullError",
+    "ServerStoppingError",
     "SlideBusyError",
     "SlideNotDoneError",
     "SlideNotFoundError",
@@ -41,12 +49,25 @@ __all__ = [
     "TooMuchUnreadableError",
     "TrainingError",
     "UnknownDetectorError",
+    "UnknownFieldError",
     "UploadInterruptedError",
 ]
 
 
 class InvalidRequestError(CytolibraError):
     """A request or option is malformed, e.g. a wrong `bbox`."""
+
+
+class UnknownFieldError(InvalidRequestError):
+    """A request states something of a name that is not known, e.g. a misspelt `accession`."""
+
+
+class FieldConflictError(CytolibraError):
+    """A request states the same field twice, with different values."""
+
+
+class DigestMismatchError(CytolibraError):
+    """What arrived is not what its stated digest (RFC 9530) is of."""
 
 
 class EmptyUploadError(InvalidRequestError):
@@ -58,7 +79,7 @@ class UploadInterruptedError(CytolibraError):
 
 
 class NotASlideError(CytolibraError):
-    """The file is of no slide format that OpenSlide reads (a PDF named .svs)."""
+    """The file is of no slide format that OpenSlide reads (a PDF named .svs, WebP tiles)."""
 
 
 class SlideUnreadableError(CytolibraError):
@@ -71,6 +92,26 @@ class TooMuchUnreadableError(SlideUnreadableError):
 
 class MppMissingError(CytolibraError):
     """The slide states no µm/px and none was given; `mpp=` is the remedy."""
+
+
+class MppImplausibleError(CytolibraError):
+    """The µm/px is not what scanners do, or contradicts the slide; `mpp=` is the remedy."""
+
+
+class PixelsNotSquareError(CytolibraError):
+    """The slide states other µm/px in x than in y."""
+
+
+class DimensionsImplausibleError(CytolibraError):
+    """The slide would be larger than glass, or has more pixels than its bytes can hold."""
+
+
+class PartOfSlideError(CytolibraError):
+    """The file holds a part, a smaller copy or a picture of the slide, not the slide."""
+
+
+class FocusStackError(CytolibraError):
+    """The file holds several focal planes, and the one in focus cannot be read."""
 
 
 class AnalysisCancelledError(CytolibraError):
@@ -103,6 +144,10 @@ class SlideTooLargeError(CytolibraError):
 
 class QueueFullError(CytolibraError):
     """As many slides are waiting as this server was told to hold."""
+
+
+class ServerStoppingError(CytolibraError):
+    """The server stops before the upload has arrived; nothing of it is kept."""
 
 
 class IdempotencyInFlightError(CytolibraError):

@@ -3,16 +3,29 @@
 Everything else gets its settings as arguments.
 """
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.errors import ConfigError
+from models.inference.devices import check_device
+from service.errors import BundleError, ConfigError
 
 PREFIX = "CYTOLIBRA_"
 GIB = 1024**3
+#: Of a path before all others: "" or as "/lab/cells".
+ROOT_PATH_PATTERN = r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
+
+
+def read_networks(text: str) -> list[IPv4Network | IPv6Network]:
+    """Networks written with commas between them.
+
+    Raises:
+        ValueError: one is neither an address nor a network.
+    """
+    return [ip_network(part.strip()) for part in text.split(",") if part.strip()]
 
 
 class Settings(BaseSettings):
@@ -26,7 +39,7 @@ class Settings(BaseSettings):
         max_queue_length: slides waiting; beyond that uploads get 503.
         detectors_dir: further detector bundles, one folder each, beside those shipped.
         with_worker: whether the server keeps a worker beside it.
-        engine, device: how detectors run.
+        engine, device: how detectors run; a device is auto, cpu, cuda, or cuda:N.
         batch_size: tiles per call of the detector.
         group_size: tiles per durable step; what a killed worker may have to do again.
         num_readers: threads that read tiles ahead of the detector.
@@ -35,6 +48,9 @@ class Settings(BaseSettings):
             tiles, because it died each time, is failed.
         worker_id: unique among the workers on one database, and the same after a restart.
         shutdown_timeout_s: how long open requests may take to end when the server stops.
+        root_path: prefix under which a reverse proxy shows the server, e.g. "/lab"; "" for none.
+        trusted_proxies: addresses and networks of reverse proxies, separated by commas, whose
+            X-Forwarded-Prefix, -Host, -Proto and Forwarded headers are believed.
         log_level: least severe level that is logged.
     """
 
@@ -57,7 +73,15 @@ class Settings(BaseSettings):
     max_stalled_starts: int = Field(default=3, gt=0)
     worker_id: str = Field(default="worker-1", min_length=1)
     shutdown_timeout_s: int = Field(default=3, gt=0)
+    root_path: str = Field(default="", pattern=f"^{ROOT_PATH_PATTERN}$")
+    trusted_proxies: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_networks(cls, text: str) -> str:
+        read_networks(text)
+        return text
 
     def as_environment(self) -> dict[str, str]:
         """The variables from which another process reads these same settings."""
@@ -81,9 +105,20 @@ def read_settings(**given: Any) -> Settings:
             f"setting {name} = {first['input']!r}: {first['msg']}; "
             f"set it as an option or as {PREFIX}{name.upper()}"
         ) from error
+    if settings.with_worker:
+        _check_device(settings)
     if settings.detectors_dir is not None and not settings.detectors_dir.is_dir():
         raise ConfigError(
             f"setting detectors_dir = {settings.detectors_dir}: no such folder; make it or leave "
             f"{PREFIX}DETECTORS_DIR unset"
         )
     return settings.model_copy(update={"data_dir": settings.data_dir.resolve()})
+
+
+def _check_device(settings: Settings) -> None:
+    try:
+        check_device(settings.engine, settings.device)
+    except BundleError as error:
+        raise ConfigError(
+            f"setting device = {settings.device!r}: {error}; set {PREFIX}DEVICE"
+        ) from error

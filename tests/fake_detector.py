@@ -1,10 +1,19 @@
 """A detector that finds exactly the cells it was given, wherever a tile shows them."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from models.classes import BETHESDA
-from models.detector import Detections, DetectorInfo, InputSpec, SlideScoreModel, TileBatch
+from models.detector import (
+    Detections,
+    DetectorInfo,
+    InputSpec,
+    SlideScoreModel,
+    TileBatch,
+    spread_scores,
+)
 
 SLIDE_SCORE = SlideScoreModel(
     class_weights=(0.0, 0.3, 0.6, 0.8, 1.0, 1.0),
@@ -28,7 +37,10 @@ class FakeDetector:
         input_spec: InputSpec | None = None,
         merge_iou: float = 0.6,
     ) -> None:
-        self.cells = Detections(bbox_xyxy, score, label, np.zeros(len(score), np.int32))
+        class_scores = spread_scores(score, label, len(BETHESDA))
+        self.cells = Detections(
+            bbox_xyxy, score, label, np.zeros(len(score), np.int32), class_scores
+        )
         self.info = DetectorInfo(
             name="fake",
             digest="sha256:" + "0" * 64,
@@ -50,5 +62,5 @@ class FakeDetector:
             seen &= (boxes[:, 1] < y + size) & (boxes[:, 3] > y)
             hit.append(np.flatnonzero(seen))
             tile.append(np.full(seen.sum(), index, np.int32))
-        found = self.cells.take(np.concatenate(hit))
-        return Detections(found.bbox_xyxy, found.score, found.label, np.concatenate(tile))
+        cells = self.cells.take(np.concatenate(hit))
+        return replace(cells, tile_index=np.concatenate(tile))

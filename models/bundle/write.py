@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from models.atomic_write import move_into_place
 from models.bundle.description import BundleModel
 from models.bundle.files import CARD_FILE, MODEL_FILE, WEIGHTS_FILE, hash_file
 from models.errors import BundleError
@@ -109,7 +110,7 @@ def _put_in_place(part: Path, folder: Path) -> None:
     if folder.exists():
         os.replace(folder, old)
     try:
-        os.replace(part, folder)
+        move_into_place(part, folder)
     except OSError:
         if old.exists():
             os.replace(old, folder)

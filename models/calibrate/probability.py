@@ -41,6 +41,12 @@ class Calibration:
         slope, offset = np.asarray(self.slopes)[label], np.asarray(self.offsets)[label]
         return _sigmoid(offset + slope * _logit(score))
 
+    def least_score(self, probability: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(C,) the least score with which each class has its (C,) probability; 0 where any has."""
+        logit = (_logit(probability) - np.asarray(self.offsets)) / np.asarray(self.slopes)
+        score = _sigmoid(logit)
+        return np.where(score <= EDGE, 0.0, score)
+
 
 def fit_calibration(
     results: Sequence[FieldResult],
@@ -61,15 +67,15 @@ def fit_calibration(
     """
     judged = judge_detections(results)
     right = judged.is_cell if outcome == "cell" else judged.is_class
-    abnormal = np.array([one.is_abnormal for one in classes], bool)
+    abnormal = np.array([cell_class.is_abnormal for cell_class in classes], bool)
     maps = {
         side: _fit_logistic(judged.score[mine], right[mine])
         for side in (False, True)
         for mine in [abnormal[judged.label] == side]
     }
     return Calibration(
-        slopes=tuple(maps[one.is_abnormal][0] for one in classes),
-        offsets=tuple(maps[one.is_abnormal][1] for one in classes),
+        slopes=tuple(maps[cell_class.is_abnormal][0] for cell_class in classes),
+        offsets=tuple(maps[cell_class.is_abnormal][1] for cell_class in classes),
     )
 
 
@@ -83,10 +89,10 @@ def _fit_logistic(score: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple
         loss = np.logaddexp(0.0, np.where(right, -z, z)).sum()
         return float(loss + PENALTY * ((slope - 1) ** 2 + offset**2))
 
-    found = minimize(
+    fit = minimize(
         cost, np.array([1.0, 0.0]), method="L-BFGS-B", bounds=[(MIN_SLOPE, None), (None,) * 2]
     )
-    return float(found.x[0]), float(found.x[1])
+    return float(fit.x[0]), float(fit.x[1])
 
 
 def _logit(score: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -114,6 +114,8 @@ def apply_calibration(result: FieldResult, calibration: Calibration) -> FieldRes
 
 
 def _check_classes(folder: Path, classes: Sequence[CellClass], fields: FieldSet) -> None:
-    known, given = ([one.name for one in each] for each in (classes, fields.classes))
+    known, given = (
+        [cell_class.name for cell_class in listed] for listed in (classes, fields.classes)
+    )
     if known != given:
         raise BundleError(f"{folder} knows the classes {known}, but the fields have {given}")

@@ -31,7 +31,7 @@ def choose_thresholds(
         classes: in label order.
         merge_iou: as shipped.
     """
-    abnormal = np.array([one.is_abnormal for one in classes])
+    abnormal = np.array([cell_class.is_abnormal for cell_class in classes])
     every = np.ones(len(classes), bool)
     # What no candidate keeps would only be sorted out again for each of them.
     results = [keep_above(result, min(CANDIDATES)) for result in results]
@@ -45,4 +45,4 @@ def choose_thresholds(
     rates = {pair: rate(pair) for pair in product(CANDIDATES, CANDIDATES)}
     good = [pair for pair, value in rates.items() if value >= max(rates.values()) - FLAT]
     normal, above = max(good, key=lambda pair: (pair[1], rates[pair]))
-    return tuple(above if one.is_abnormal else normal for one in classes)
+    return tuple(above if cell_class.is_abnormal else normal for cell_class in classes)

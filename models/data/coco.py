@@ -1,34 +1,28 @@
 """Labelled fields read from a folder with `images/` and COCO `annotations.json`, and checked.
 
-Pixels are read by `read_field_pixels`; what one entry may say is checked in `coco_entries.py`,
-cropping and augmentation are left to the other files here.
+Pixels are read in `field_pixels.py`; what one entry may say is checked in `coco_entries.py`.
 """
 
 import hashlib
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from models.classes import BETHESDA, CellClass
 from models.data.coco_entries import (
-    Entry,
+    CocoCategory,
+    CocoCell,
+    CocoImage,
+    Id,
+    Json,
     check_reference,
     clip_box,
     find_file,
     list_entries,
-    read_color,
-    read_fold,
+    read_entry,
     read_json,
-    read_mpp,
-    read_nucleus,
-    read_severity,
-    read_size,
 )
 from models.errors import DatasetError
 
@@ -55,6 +49,7 @@ class Field:
         bbox_xyxy: (N, 4) float32, px of the image, clipped to it.
         label: (N,) int16, index into the dataset's classes.
         centre_xy: (N, 2) float32, px: the nucleus where given, else the box's centre.
+        slide: name of the slide that the image is of, or None where the annotations do not say.
     """
 
     path: Path
@@ -65,6 +60,7 @@ class Field:
     bbox_xyxy: NDArray[np.float32]
     label: NDArray[np.int16]
     centre_xy: NDArray[np.float32]
+    slide: str | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +122,7 @@ def read_coco(folder: Path) -> FieldSet:
     """The fields of a folder.
 
     Args:
-        folder: holds `annotations.json` and `images/`. Images may state `mpp` and `fold`;
+        folder: holds `annotations.json` and `images/`. Images may state `mpp`, `fold` and `slide`;
             annotations may state `nucleus` [x, y]; categories may state `color` and `severity`.
 
     Returns:
@@ -137,38 +133,18 @@ def read_coco(folder: Path) -> FieldSet:
     """
     path = folder / "annotations.json"
     content = read_json(path)
-    categories = sorted(list_entries(content, "categories", path), key=lambda entry: entry["id"])
-    if not categories:
+    listed = sorted(list_entries(content, "categories", path), key=lambda entry: entry["id"])
+    if not listed:
         raise DatasetError(f"{path} lists no categories: name at least one class of cell")
-    label_of = {entry["id"]: label for label, entry in enumerate(categories)}
-    images = list_entries(content, "images", path)
-    if not images:
+    listed_images = list_entries(content, "images", path)
+    if not listed_images:
         raise DatasetError(f"{path} lists no images: list at least one")
+    categories = [read_entry(CocoCategory, "category", entry) for entry in listed]
+    label_of = {category.id: label for label, category in enumerate(categories)}
+    images = [read_entry(CocoImage, "image", entry) for entry in listed_images]
     cells = _group_cells(list_entries(content, "annotations", path), images, label_of)
-    fields = tuple(_make_field(folder, image, cells[image["id"]], label_of) for image in images)
+    fields = tuple(_make_field(folder, image, cells[image.id], label_of) for image in images)
     return FieldSet(fields, _make_classes(categories))
-
-
-def check_images(fields: FieldSet) -> None:
-    """Refuses images of another size than stated and cut ones, without decoding them.
-
-    Raises:
-        DatasetError: an image has another size, is no image, or its end is missing; names it.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        for field in fields.fields:
-            try:
-                with Image.open(field.path) as image:
-                    _check_size(field, *image.size)
-                    if image.format in ("JPEG", "MPO"):
-                        _check_end(field)
-                    else:
-                        image.verify()
-            except Image.DecompressionBombError:
-                continue  # too large for this library's taste; it is checked when it is read
-            except (OSError, SyntaxError, ValueError) as error:
-                raise DatasetError(_undecodable(field)) from error
 
 
 def require_mpp(fields: FieldSet) -> None:
@@ -185,88 +161,50 @@ def require_mpp(fields: FieldSet) -> None:
         )
 
 
-def read_field_pixels(field: Field) -> NDArray[np.uint8]:
-    """Pixels of a field, (H, W, 3) uint8, RGB.
-
-    Raises:
-        DatasetError: the image cannot be decoded or has another size than stated.
-    """
-    try:
-        pixels = cv2.imread(str(field.path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error as error:
-        raise DatasetError(
-            f"{field.path} is {field.width}x{field.height} px, more than can be read at once: "
-            "cut it into smaller fields"
-        ) from error
-    if pixels is None:
-        raise DatasetError(_undecodable(field))
-    _check_size(field, pixels.shape[1], pixels.shape[0])
-    return np.ascontiguousarray(pixels[:, :, ::-1], dtype=np.uint8)
-
-
-def _check_size(field: Field, width: int, height: int) -> None:
-    if (width, height) != (field.width, field.height):
-        raise DatasetError(
-            f"{field.path} is {width}x{height} px, but annotations.json says "
-            f"{field.width}x{field.height}: correct its entry or take the image that was labelled"
-        )
-
-
-def _check_end(field: Field) -> None:
-    """After the last scan (FF DA) of a whole JPEG its end (FF D9) follows: ITU-T T.81, B.1.1.3."""
-    content = field.path.read_bytes()
-    if content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
-        raise DatasetError(f"{field.path} is cut off: copy it again, or delete its entry")
-
-
-def _undecodable(field: Field) -> str:
-    return f"{field.path} cannot be decoded as an image: replace it, or delete its entry"
-
-
 def _group_cells(
-    annotations: list[Entry], images: list[Entry], label_of: dict[Any, int]
-) -> dict[Any, list[Entry]]:
+    annotations: list[Json], images: list[CocoImage], label_of: dict[Id, int]
+) -> dict[Id, list[CocoCell]]:
     """Annotations by the id of their image, without those of crowds."""
-    cells: dict[Any, list[Entry]] = {image["id"]: [] for image in images}
+    cells: dict[Id, list[CocoCell]] = {image.id: [] for image in images}
     image_ids, category_ids = set(cells), set(label_of)
-    for cell in annotations:
-        check_reference(cell, "image_id", image_ids, "image")
-        check_reference(cell, "category_id", category_ids, "category")
-        if not cell.get("iscrowd"):
-            cells[cell["image_id"]].append(cell)
+    for entry in annotations:
+        check_reference(entry, "image_id", image_ids, "image")
+        check_reference(entry, "category_id", category_ids, "category")
+        if not entry.get("iscrowd"):
+            cells[entry["image_id"]].append(read_entry(CocoCell, "annotation", entry))
     return cells
 
 
-def _make_classes(categories: list[Entry]) -> tuple[CellClass, ...]:
+def _make_classes(categories: list[CocoCategory]) -> tuple[CellClass, ...]:
     known = {cell_class.name: cell_class for cell_class in BETHESDA}
     classes: dict[str, CellClass] = {}
-    for label, entry in enumerate(categories):
-        name = entry.get("name")
-        if not isinstance(name, str) or not name:
-            raise DatasetError(f"category {entry['id']} has no name: give it one")
+    for label, category in enumerate(categories):
+        name = category.name
         if name in classes:
             raise DatasetError(f"two categories are named {name!r}: name them apart or join them")
         like = known.get(name, CellClass(name, PALETTE[label % len(PALETTE)], min(label, 1)))
-        color, severity = read_color(entry, like.color), read_severity(entry, like.severity)
-        classes[name] = CellClass(name, color, severity)
+        severity = like.severity if category.severity is None else category.severity
+        classes[name] = CellClass(name, category.color or like.color, severity)
     return tuple(classes.values())
 
 
-def _make_field(folder: Path, image: Entry, cells: list[Entry], label_of: dict[Any, int]) -> Field:
-    width, height = read_size(image)
+def _make_field(
+    folder: Path, image: CocoImage, cells: list[CocoCell], label_of: dict[Id, int]
+) -> Field:
     path = find_file(folder / "images", image)
-    boxes = [clip_box(cell, width, height) for cell in cells]
+    boxes = [clip_box(cell, image.width, image.height) for cell in cells]
     centres = [
-        read_nucleus(cell) or ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+        cell.nucleus or ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
         for cell, box in zip(cells, boxes, strict=True)
     ]
     return Field(
         path=path,
-        width=width,
-        height=height,
-        mpp=read_mpp(image),
-        fold=read_fold(image),
+        width=image.width,
+        height=image.height,
+        mpp=image.mpp,
+        fold=image.fold,
         bbox_xyxy=np.array(boxes, np.float32).reshape(-1, 4),
-        label=np.array([label_of[cell["category_id"]] for cell in cells], np.int16),
+        label=np.array([label_of[cell.category_id] for cell in cells], np.int16),
         centre_xy=np.array(centres, np.float32).reshape(-1, 2),
+        slide=image.slide,
     )

@@ -58,17 +58,34 @@ def require_visible(fields: FieldSet, mpp: float) -> None:
         )
 
 
+def find_shared_slides(fields: FieldSet) -> list[str]:
+    """Names of the slides with fields in several folds: a held-out fold is no unseen slide then."""
+    folds: dict[str, set[int | None]] = {}
+    for field in fields.fields:
+        if field.slide is not None:
+            folds.setdefault(field.slide, set()).add(field.fold)
+    return sorted(slide for slide, held in folds.items() if len(held) > 1)
+
+
 def describe_folds(fields: FieldSet) -> str:
-    """One line: fields and cells of every fold."""
+    """Fields and cells of every fold, and a warning where folds share slides."""
     num_fields = Counter(field.fold for field in fields.fields)
     num_cells: Counter[int | None] = Counter()
     for field in fields.fields:
         num_cells[field.fold] += len(field.label)
     folds = sorted(num_fields, key=lambda fold: -1 if fold is None else fold)
-    return "fields/cells by fold: " + ", ".join(
+    shares = (
         f"{'none' if fold is None else fold}: {num_fields[fold]}/{num_cells[fold]}"
         for fold in folds
     )
+    line = "fields/cells by fold: " + ", ".join(shares)
+    shared = find_shared_slides(fields)
+    if shared:
+        line += (
+            f"\nwarning: fields of {len(shared)} slides, {shared[0]} for one, lie in several "
+            "folds: figures on a held-out fold are optimistically biased"
+        )
+    return line
 
 
 def _describe_boxes(fields: FieldSet, mpp: float | None) -> Iterator[str]:

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.coco import Field, read_field_pixels
+from models.data.coco import Field
+from models.data.field_pixels import read_field_pixels
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Measures a detector on labelled fields, the way the design of the product lays down.
 
-AP is taken over all detections, before cells of several classes are merged into one; counts,
-precision, recall and F1 after merging and at the shipped thresholds.
+AP is taken over a detection for every class of every cell; counts, precision, recall and F1 over
+one detection a cell, at the shipped thresholds.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from models.classes import CellClass
 from models.data.coco import Field, FieldSet
 from models.data.resample import resample_field
-from models.detector import Detections, Detector, TileBatch
+from models.detector import Detector, TileBatch
+from models.inference.cells import group_boxes
 from models.measure.metrics import (
     FieldResult,
     Rates,
@@ -23,7 +24,7 @@ from models.measure.metrics import (
     rates_of_classes,
 )
 
-#: Detections below are of no use to AP, and many. Second opinions are discounted far down.
+#: Detections below are of no use to AP, and many. A cell's rival classes are discounted far down.
 MIN_SCORE = 0.001
 #: Networks halve their input up to five times.
 SIDE_MULTIPLE_PX = 32
@@ -80,7 +81,10 @@ class Evaluation:
 def detect_fields(
     detector: Detector, fields: FieldSet, on_field: Callable[[], None] = lambda: None
 ) -> list[FieldResult]:
-    """Everything the detector sees on every field, each read whole at the detector's µm/px.
+    """What the detector reports of every field, each read whole at the detector's µm/px.
+
+    Every class of a cell is a detection of its own, if it reaches `MIN_SCORE`; `merge_cells` gives
+    the cells.
 
     Raises:
         DatasetError: an image cannot be read.
@@ -110,7 +114,7 @@ def evaluate(
     by_centre = _precisions(results, classes, CENTRE_DISTANCE_UM)
     reported = [merge_cells(result, score_thresholds, merge_iou) for result in results]
     matrix = confusion_matrix(reported, len(classes))
-    abnormal = np.array([one.is_abnormal for one in classes])
+    abnormal = np.array([cell_class.is_abnormal for cell_class in classes])
     return Evaluation(
         map50=by_iou["map50"],
         ap50=by_iou["ap50"],
@@ -120,7 +124,7 @@ def evaluate(
         any_cell=rates_of_classes(matrix, np.ones(len(classes), bool)),
         normal_vs_abnormal=rates_of_classes(matrix, abnormal),
         confusion=matrix,
-        class_names=tuple(one.name for one in classes),
+        class_names=tuple(cell_class.name for cell_class in classes),
         num_images=len(results),
         num_cells=sum(len(result.true_label) for result in results),
     )
@@ -133,7 +137,8 @@ def merge_cells(
     keep = result.score >= np.asarray(score_thresholds, np.float32)[result.label]
     chosen = np.flatnonzero(keep)
     chosen = chosen[np.argsort(-result.score[chosen], kind="stable")]
-    return _take(result, chosen[_suppress(result.bbox_xyxy[chosen], merge_iou)])
+    cell = group_boxes(result.bbox_xyxy[chosen], result.score[chosen], merge_iou)
+    return _take(result, chosen[cell == np.arange(len(cell))])
 
 
 def keep_above(result: FieldResult, score: float) -> FieldResult:
@@ -159,20 +164,6 @@ def _take(result: FieldResult, index: NDArray[np.int64]) -> FieldResult:
     )
 
 
-def _suppress(bbox_xyxy: NDArray[np.float32], iou_threshold: float) -> NDArray[np.int64]:
-    """Greedy non-maximum suppression of (N, 4) boxes, best first; indices kept."""
-    low, high = bbox_xyxy[:, None, :2], bbox_xyxy[:, None, 2:]
-    sides = np.minimum(high, bbox_xyxy[:, 2:]) - np.maximum(low, bbox_xyxy[:, :2])
-    shared = np.clip(sides, 0, None).prod(axis=2)
-    area = (bbox_xyxy[:, 2:] - bbox_xyxy[:, :2]).prod(axis=1)
-    overlaps = shared / np.maximum(area[:, None] + area - shared, 1e-9) > iou_threshold
-    kept: list[int] = []
-    for index in range(len(bbox_xyxy)):
-        if not overlaps[index, kept].any():
-            kept.append(index)
-    return np.array(kept, np.int64)
-
-
 def _precisions(
     results: Sequence[FieldResult],
     classes: tuple[CellClass, ...],
@@ -183,7 +174,7 @@ def _precisions(
     num_classes = len(classes)
     by_class = average_precision(results, np.arange(num_classes), max_distance_um)
     every = average_precision(results, np.zeros(num_classes, np.int64), max_distance_um)
-    sides = np.array([0 if one.is_abnormal else -1 for one in classes])
+    sides = np.array([0 if cell_class.is_abnormal else -1 for cell_class in classes])
     abnormal = average_precision(results, sides, max_distance_um)
     return {
         "map50": float(np.mean(list(by_class.values()))) if by_class else 0.0,
@@ -196,22 +187,20 @@ def _precisions(
 def _detect_field(detector: Detector, field: Field) -> FieldResult:
     spec = detector.info.input
     sample = resample_field(field, spec.mpp)
-    found = detector.detect(make_tile(sample.pixels))
+    detections = detector.detect(make_tile(sample.pixels))
     scale = 1.0 if field.mpp is None else field.mpp / spec.mpp
     limit = np.array([field.width, field.height] * 2, np.float32)
     # Labelled boxes are clipped to the field, so detections are too.
-    bbox = np.clip(found.bbox_xyxy / np.float32(scale), 0, limit).astype(np.float32)
-    inside = ((bbox[:, 2:] - bbox[:, :2]) > 0).all(axis=1)
-    return _join(field, bbox[inside], found.take(inside))
-
-
-def _join(field: Field, bbox: NDArray[np.float32], found: Detections) -> FieldResult:
+    bbox = np.clip(detections.bbox_xyxy / np.float32(scale), 0, limit).astype(np.float32)
+    has_area = ((bbox[:, 2:] - bbox[:, :2]) > 0).all(axis=1)
+    is_detection = (detections.class_scores >= np.float32(MIN_SCORE)) & has_area[:, None]
+    cell, label = np.nonzero(is_detection)
     return FieldResult(
         true_bbox_xyxy=field.bbox_xyxy,
         true_label=field.label,
         true_centre_xy=field.centre_xy,
-        bbox_xyxy=bbox,
-        label=found.label,
-        score=found.score,
+        bbox_xyxy=bbox[cell],
+        label=label.astype(np.int16),
+        score=detections.class_scores[cell, label],
         mpp=field.mpp,
     )

@@ -51,6 +51,11 @@ class MeanHead(nn.Module):
             for outputs in zip(*by_member, strict=True)
         )
 
+    @property
+    def first_head(self) -> nn.Module:
+        """The one that reads boxes."""
+        return self._heads[0]
+
     def predict_by_feat(self, *args: Any, **kwargs: Any) -> Any:
         """As the first head's."""
         first: Any = self._heads[0]

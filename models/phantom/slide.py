@@ -1,12 +1,12 @@
 """A phantom drawn as an Aperio slide, strip by strip, with its truth beside it."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.atomic_write import write_atomically, write_text_atomically
 from models.errors import PhantomError
 from models.phantom.aperio import STRIP_PX, AperioFacts, write_aperio
 from models.phantom.layout import lay_out
@@ -42,20 +42,13 @@ def draw_phantom(
     scene = make_scene(spec.seed, things, spec.mpp)
     facts = AperioFacts(spec.width, spec.height, spec.mpp, SCANNER)
     truth = truth_path(path)
-    part = path.with_name(path.name + ".part")
-    truth_part = truth.with_name(truth.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_aperio(part, facts, _draw_strips(spec, scene, on_strip))
-        truth_part.write_text(truth_to_geojson(things, spec.mpp, spec.seed), encoding="utf-8")
-        os.replace(truth_part, truth)
-        os.replace(part, path)
+        with write_atomically(path) as part:
+            write_aperio(part, facts, _draw_strips(spec, scene, on_strip))
+            write_text_atomically(truth, truth_to_geojson(things, spec.mpp, spec.seed))
     except OSError as error:
         raise PhantomError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        for unfinished in (part, truth_part):
-            if unfinished.exists():
-                unfinished.unlink()
     return truth
 
 

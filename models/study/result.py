@@ -1,12 +1,12 @@
 """What one run of a study gave: the content of its JSON file, written whole or not at all."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from models.atomic_write import write_text_atomically
 from models.errors import StudyError, name_first_error
 from models.measure.metrics import Rates
 
@@ -108,8 +108,6 @@ def write_result(result: RunResult, path: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    part = path.with_suffix(".part")
     path.parent.mkdir(parents=True, exist_ok=True)
     content = json.dumps(result.model_dump(mode="json"), indent=1)
-    part.write_text(content + "\n", encoding="utf-8")
-    os.replace(part, path)
+    write_text_atomically(path, content + "\n")

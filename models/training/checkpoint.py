@@ -2,12 +2,12 @@
 from, so that an interrupted one goes on from there.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from models.atomic_write import write_atomically
 from models.errors import TrainingError
 
 CHECKPOINT = "checkpoint.pt"
@@ -19,12 +19,10 @@ def save_checkpoint(run_dir: Path, state: dict[str, Any]) -> None:
     Raises:
         TrainingError: it cannot be written, e.g. the disk is full; the one before stays.
     """
-    part = run_dir / (CHECKPOINT + ".part")
     try:
-        torch.save(state, part)
-        os.replace(part, run_dir / CHECKPOINT)
+        with write_atomically(run_dir / CHECKPOINT) as part:
+            torch.save(state, part)
     except (OSError, RuntimeError) as error:
-        part.unlink(missing_ok=True)
         raise TrainingError(
             f"{run_dir / CHECKPOINT} cannot be written ({error}): make room and start again, "
             "the run goes on from where it was last saved"

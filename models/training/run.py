@@ -4,7 +4,6 @@
 """
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +13,13 @@ import torch
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
+from models.atomic_write import write_text_atomically
 from models.bundle.description import NAME
 from models.bundle.write import check_replaceable
 from models.calibrate.slide_score import FitSlideScore
-from models.data.coco import FieldSet, check_images, read_coco, require_mpp
+from models.data.coco import FieldSet, read_coco, require_mpp
 from models.data.describe import describe_fields, require_visible
+from models.data.field_pixels import check_images
 from models.data.paste import cut_rare_cells
 from models.data.resample import Sample, resample_field
 from models.errors import DatasetError, TrainingError
@@ -313,9 +314,7 @@ def claim_run_dir(
                 "processes: choose another folder with -o, or delete that one"
             )
         return
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    write_text_atomically(path, json.dumps(run, indent=2) + "\n")
 
 
 def _read_run(path: Path) -> Any:

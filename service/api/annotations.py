@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import BinaryIO
-from uuid import NAMESPACE_OID, uuid5
 
 from service.exports.filters import read_filters
 from service.exports.formats import WRITERS, Format
 from service.exports.frame import Frame, Origin
-from service.pipeline.types import Detections
+from service.pipeline.types import CellRecords
 from service.storage.detections import DetectionsFile
 from service.storage.tables import Slide
 
@@ -41,8 +40,8 @@ class AnnotationsQuery:
     origin: Origin
 
 
-def stream_annotations(source: BinaryIO, slide: Slide, wanted: AnnotationsQuery) -> Iterator[bytes]:
-    """The detections that are wanted, piece by piece.
+def stream_annotations(source: BinaryIO, slide: Slide, query: AnnotationsQuery) -> Iterator[bytes]:
+    """The detections that the query asks for, piece by piece.
 
     Args:
         source: the slide's detections file; closed when the stream ends.
@@ -50,22 +49,21 @@ def stream_annotations(source: BinaryIO, slide: Slide, wanted: AnnotationsQuery)
     Raises:
         InvalidRequestError: a filter is wrong; at once, not on the first piece.
     """
-    file = DetectionsFile(source)
+    file = DetectionsFile(source, slide.sha256, slide.detector_digest)
     facts = file.facts
     try:
-        filters = read_filters(wanted.label, wanted.min_score, wanted.bbox, facts.classes)
+        filters = read_filters(query.label, query.min_score, query.bbox, facts.classes)
     except BaseException:
         source.close()
         raise
     frame = Frame(
         classes=facts.classes,
         slide=facts.slide,
-        origin=wanted.origin,
-        # The same file and detector give the same ids, whenever and wherever it is analysed.
-        namespace=uuid5(NAMESPACE_OID, f"{slide.sha256}/{slide.detector_digest}"),
+        origin=query.origin,
+        source=facts.source,
         disclaimer=str((slide.report or {}).get("disclaimer", "")),
     )
-    return _stream(source, filters.keep(file.chunks()), frame, wanted.format)
+    return _stream(source, filters.keep(file.chunks(filters.bbox_xyxy)), frame, query.format)
 
 
 def compress(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -87,7 +85,7 @@ def is_gzip_accepted(accept_encoding: str) -> bool:
 
 
 def _stream(
-    source: BinaryIO, chunks: Iterator[Detections], frame: Frame, format: Format
+    source: BinaryIO, chunks: Iterator[CellRecords], frame: Frame, format: Format
 ) -> Iterator[bytes]:
     with closing(source):
         yield from WRITERS[format](chunks, frame)

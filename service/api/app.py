@@ -5,29 +5,34 @@ Owns what is shown on the OpenAPI page and in which order; every call is a file 
 
 from importlib.metadata import version
 
-from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi import Depends, FastAPI
 
 from service.api import problems
 from service.api.dependencies import Context
-from service.api.documentation import add_samples
-from service.api.page import draw_page
-from service.api.request_log import RequestLog
-from service.api.routes import detectors, events, health, metrics, results, slides
-from service.api.schemas import Problem
+from service.api.documentation import complete_schema
+from service.api.known_query import refuse_unknown_query
+from service.api.middleware.default_headers import DefaultHeaders
+from service.api.middleware.methods import Methods
+from service.api.middleware.proxy import Proxy
+from service.api.middleware.request_log import RequestLog
+from service.api.middleware.stop_uploads import StopUploads
+from service.api.routes import detectors, docs, events, health, metrics, results, slides
+from service.api.version import PREFIX, SLIDES_PATH, VERSION
 
-DESCRIPTION = """
+DESCRIPTION = f"""
 Takes a cervical cytology whole-slide image and gives back how many cells of each Bethesda class it
 shows, an abnormality score, and every cell as GeoJSON.
 
 **Research software, for review by a cytologist; not a diagnosis.**
 
-1. `POST /v1/slides` with the slide; the answer has the slide's `id` and `links`.
-2. `GET /v1/slides/{id}` until `status` is `done`, or follow `/v1/slides/{id}/events`.
-3. `GET /v1/slides/{id}/report` and `/annotations`.
+1. `POST {SLIDES_PATH}` with the slide; the answer has the slide's `id` and `links`.
+2. `GET {SLIDES_PATH}/{{id}}` until `status` is `done`, or follow `/events`.
+3. `GET {SLIDES_PATH}/{{id}}/report` and `/annotations`.
 
 All coordinates are level-0 pixels, origin top left of the slide. Errors are RFC 9457
 `application/problem+json`; their `type` is stable.
+
+This is version `{VERSION}` of the API.
 """
 
 TAGS = [
@@ -47,29 +52,29 @@ def create_app(context: Context) -> FastAPI:
         openapi_tags=TAGS,
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,
         redirect_slashes=False,
-        responses={"default": {"model": Problem, "description": "Any other error."}},
     )
     app.state.context = context
     problems.install(app)
+    strict = [Depends(refuse_unknown_query)]
     for router in (slides.router, events.router, results.router, detectors.router):
-        app.include_router(router)
+        app.include_router(router, dependencies=strict)
     for router in (health.router, metrics.router):
-        app.include_router(router, prefix="/v1")
+        app.include_router(router, prefix=PREFIX)
         app.include_router(router, include_in_schema=False)
-    app.add_api_route("/", _to_docs, include_in_schema=False)
-    app.add_api_route("/docs", _docs, include_in_schema=False, response_class=HTMLResponse)
-    app.add_middleware(RequestLog, metrics=context.metrics)
+    app.include_router(docs.router)
+    _add_middleware(app, context)
     # FastAPI makes the schema once and keeps it, so that what is added here stays.
-    add_samples(app.openapi())
+    complete_schema(app.openapi())
     return app
 
 
-def _docs(request: Request) -> HTMLResponse:
-    """The OpenAPI page."""
-    return HTMLResponse(draw_page(request.app.openapi()))
-
-
-async def _to_docs() -> RedirectResponse:
-    """Someone who opens the server in a browser gets its page."""
-    return RedirectResponse("/docs")
+def _add_middleware(app: FastAPI, context: Context) -> None:
+    """The last that is added is the first that a request passes."""
+    settings = context.settings
+    app.add_middleware(StopUploads, stopping=context.stopping)
+    app.add_middleware(Methods)
+    app.add_middleware(RequestLog, metrics=context.metrics)
+    app.add_middleware(Proxy, root_path=settings.root_path, trusted=settings.trusted_proxies)
+    app.add_middleware(DefaultHeaders)

@@ -60,7 +60,7 @@ ContextDep = Annotated[Context, Depends(get_context)]
 
 def get_slide(
     context: ContextDep,
-    slide_id: Annotated[str, PathParameter(description="As POST /v1/slides gave it.")],
+    slide_id: Annotated[str, PathParameter(description="As the answer to the upload has it.")],
 ) -> Slide:
     """The slide of the path.
 

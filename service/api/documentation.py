@@ -1,85 +1,126 @@
 """What the OpenAPI page says of answers that no pydantic model describes.
 
-Owns problem answers, upload bodies and media types; models are in `schemas.py`.
+Owns problem answers and media types; models are in `schemas.py`.
 """
 
 from typing import Any
 
-from service.api.error_status import KINDS, problem
-from service.api.problems import MEDIA_TYPE
-from service.api.schemas import EXAMPLE_ID
+from service.api.error_status import HTTP_KINDS, KINDS, ProblemKind, problem
+from service.api.problems import MEDIA_TYPE, RETRY_STATUSES
+from service.api.schemas import EXAMPLE_ID, EXAMPLE_LINKS, EXAMPLE_PROBLEM
 from service.errors import CytolibraError
 
 SERVER = "http://127.0.0.1:8000"
-SLIDE_PATH = f"/v1/slides/{EXAMPLE_ID}"
+PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 
-UPLOAD_BODY: dict[str, Any] = {
-    "requestBody": {
+RETRY_AFTER: dict[str, Any] = {
+    "Retry-After": {
+        "description": "Seconds after which to try again.",
         "required": True,
-        "description": "The slide, as field `file` of a form or as the body itself.",
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                }
-            },
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-        },
+        "schema": {"type": "integer", "minimum": 0},
+    }
+}
+LOCATION: dict[str, Any] = {
+    "Location": {
+        "description": "Where the slide is, the same as `links.self`.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference"},
+        "example": EXAMPLE_LINKS["self"],
+    }
+}
+#: Of results: what a client that has one already needs to ask for no more than the rest.
+VALIDATORS: dict[str, Any] = {
+    "ETag": {
+        "description": "Strong; the same for the same bytes. For If-None-Match and If-Range.",
+        "required": True,
+        "schema": {"type": "string"},
     },
-    "x-codeSamples": [
-        {"lang": "Shell", "source": "curl -F file=@slide.svs http://127.0.0.1:8000/v1/slides"},
-        {
-            "lang": "Shell",
-            "source": "curl --data-binary @slide.svs -H 'Content-Type: application/octet-stream' "
-            "'http://127.0.0.1:8000/v1/slides?filename=slide.svs&mpp=0.25'",
-        },
-    ],
+    "Cache-Control": {
+        "description": "A client may keep the result, and asks whether it still stands.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+}
+CONTENT_RANGE: dict[str, Any] = {
+    "Content-Range": {
+        "description": "Which bytes of how many.",
+        "required": True,
+        "schema": {"type": "string"},
+    }
 }
 
 
 def problems(
-    *classes: type[CytolibraError], instance: str = SLIDE_PATH
+    *classes: type[CytolibraError], instance: str = EXAMPLE_LINKS["self"]
 ) -> dict[int | str, dict[str, Any]]:
     """The answers for these errors, with an example of each, for a route's `responses`."""
+    kinds = [
+        (KINDS[error_class], (error_class.__doc__ or "").strip() or KINDS[error_class].title)
+        for error_class in classes
+    ]
+    return _answers(kinds, instance)
+
+
+def http_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The answers for what HTTP itself refuses, for a route's `responses`."""
+    return _answers([(HTTP_KINDS[status], HTTP_KINDS[status].title) for status in statuses])
+
+
+def any_problem() -> dict[str, Any]:
+    """The answer for all other errors."""
+    content = {"schema": PROBLEM_SCHEMA, "example": EXAMPLE_PROBLEM}
+    return {"description": "Any other error.", "content": {MEDIA_TYPE: content}}
+
+
+def _answers(
+    kinds: list[tuple[ProblemKind, str]], instance: str = EXAMPLE_LINKS["self"]
+) -> dict[int | str, dict[str, Any]]:
     answers: dict[int | str, dict[str, Any]] = {}
-    for error_class in classes:
-        kind = KINDS[error_class]
-        entry = answers.setdefault(
-            kind.status,
-            {
-                "description": kind.title,
-                "content": {
-                    MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}
-                },
-            },
-        )
-        text = (error_class.__doc__ or kind.title).strip()
-        examples = entry["content"][MEDIA_TYPE]["examples"]
-        examples[kind.name] = {"value": problem(kind, text, instance)}
-        if len(examples) > 1:
-            entry["description"] = "; ".join(
-                example["value"]["title"] for example in examples.values()
-            )
+    for kind, detail in kinds:
+        content: dict[str, Any] = {"schema": PROBLEM_SCHEMA, "examples": {}}
+        answer = answers.setdefault(kind.status, {"content": {MEDIA_TYPE: content}})
+        examples = answer["content"][MEDIA_TYPE]["examples"]
+        examples[kind.name] = {"value": problem(kind, detail, instance)}
+        answer["description"] = "; ".join(each["value"]["title"] for each in examples.values())
+        if kind.status in RETRY_STATUSES:
+            answer["headers"] = RETRY_AFTER
+        if kind.status == 416:
+            answer["headers"] = CONTENT_RANGE
     return answers
 
 
-def media(description: str, **examples: Any) -> dict[str, Any]:
+def media(
+    description: str, headers: dict[str, Any] | None = None, **examples: Any
+) -> dict[str, Any]:
     """An answer in other media types than JSON models.
 
     Args:
         description: of the answer.
-        examples: by media type, "/" written as "__" and "+" as "_plus_".
+        headers: that it has, by name.
+        examples: by media type, "/" written as "__" and "+" as "_plus_"; objects for JSON, else
+            text.
     """
     content = {
         name.replace("__", "/").replace("_plus_", "+").replace("_", "-"): {
-            "schema": {"type": "string"},
+            "schema": {"type": "object" if isinstance(example, dict) else "string"},
             "example": example,
         }
         for name, example in examples.items()
     }
-    return {"description": description, "content": content}
+    return {"description": description, "content": content, "headers": headers or {}}
+
+
+def complete_schema(schema: dict[str, Any]) -> None:
+    """Adds to an OpenAPI schema what is the same for all calls."""
+    for methods in schema["paths"].values():
+        for call in methods.values():
+            # FastAPI announces an answer of its own for wrong parameters; ours is 400.
+            if "HTTPValidationError" in str(call["responses"].get("422")):
+                del call["responses"]["422"]
+            call["responses"]["default"] = any_problem()
+    for name in ("HTTPValidationError", "ValidationError"):
+        schema["components"]["schemas"].pop(name, None)
+    add_samples(schema)
 
 
 def add_samples(schema: dict[str, Any]) -> None:

@@ -29,6 +29,12 @@ class ProblemKind:
 #: The most specific class of an error counts.
 KINDS: dict[type[errors.CytolibraError], ProblemKind] = {
     errors.InvalidRequestError: ProblemKind("invalid-request", 400, "The request is malformed"),
+    errors.UnknownFieldError: ProblemKind(
+        "unknown-field", 400, "The request states a field that is not known"
+    ),
+    errors.DigestMismatchError: ProblemKind(
+        "digest-mismatch", 400, "What arrived has another digest than the one stated"
+    ),
     errors.EmptyUploadError: ProblemKind("empty-upload", 400, "The upload holds no bytes"),
     errors.UploadInterruptedError: ProblemKind(
         "upload-interrupted", 400, "The upload ended before it was complete"
@@ -40,7 +46,9 @@ KINDS: dict[type[errors.CytolibraError], ProblemKind] = {
         "idempotency-in-flight", 409, "A request with this Idempotency-Key is in flight"
     ),
     errors.SlideTooLargeError: ProblemKind("slide-too-large", 413, "The slide is too large"),
-    errors.NotASlideError: ProblemKind("not-a-slide", 415, "The file is of no slide format"),
+    errors.NotASlideError: ProblemKind(
+        "not-a-slide", 415, "The file is of no slide format that can be read"
+    ),
     errors.SlideUnreadableError: ProblemKind(
         "slide-unreadable", 422, "The slide cannot be opened or read"
     ),
@@ -48,7 +56,23 @@ KINDS: dict[type[errors.CytolibraError], ProblemKind] = {
         "too-much-unreadable", 422, "Too much of the slide cannot be read"
     ),
     errors.MppMissingError: ProblemKind("mpp-missing", 422, "The slide states no µm per pixel"),
+    errors.MppImplausibleError: ProblemKind(
+        "mpp-implausible", 422, "The µm per pixel is not what scanners do"
+    ),
+    errors.PixelsNotSquareError: ProblemKind(
+        "pixels-not-square", 422, "The slide's pixels are not square"
+    ),
+    errors.DimensionsImplausibleError: ProblemKind(
+        "dimensions-implausible", 422, "The slide cannot be of this size"
+    ),
+    errors.PartOfSlideError: ProblemKind(
+        "part-of-slide", 422, "The file is not the whole slide at its full resolution"
+    ),
+    errors.FocusStackError: ProblemKind("focus-stack", 422, "The file holds several focal planes"),
     errors.UnknownDetectorError: ProblemKind("unknown-detector", 422, "There is no such detector"),
+    errors.FieldConflictError: ProblemKind(
+        "field-conflict", 422, "The request states a field twice, differently"
+    ),
     errors.IdempotencyConflictError: ProblemKind(
         "idempotency-conflict", 422, "The Idempotency-Key was used for another request"
     ),
@@ -59,6 +83,7 @@ KINDS: dict[type[errors.CytolibraError], ProblemKind] = {
     ),
     errors.InternalError: ProblemKind("internal", 500, "Something unforeseen happened"),
     errors.QueueFullError: ProblemKind("queue-full", 503, "The queue is full"),
+    errors.ServerStoppingError: ProblemKind("server-stopping", 503, "The server is stopping"),
     errors.NoSpaceError: ProblemKind("no-space", 507, "The disk is full"),
 }
 
@@ -66,6 +91,8 @@ KINDS: dict[type[errors.CytolibraError], ProblemKind] = {
 HTTP_KINDS: dict[int, ProblemKind] = {
     404: ProblemKind("not-found", 404, "There is nothing at this address"),
     405: ProblemKind("method-not-allowed", 405, "This address does not take this method"),
+    412: ProblemKind("precondition-failed", 412, "The result is another than the request names"),
+    416: ProblemKind("range-not-satisfiable", 416, "The result has no such bytes"),
 }
 
 INTERNAL = KINDS[errors.InternalError]
@@ -81,8 +108,7 @@ def kind_of(error_class: type[BaseException]) -> ProblemKind:
 
 def kind_of_name(class_name: str) -> ProblemKind:
     """The kind of an error whose class was written down by name."""
-    found = getattr(errors, class_name, errors.InternalError)
-    return kind_of(found)
+    return kind_of(getattr(errors, class_name, errors.InternalError))
 
 
 def problem(kind: ProblemKind, detail: str, instance: str, **more: Any) -> dict[str, Any]:

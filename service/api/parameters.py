@@ -1,37 +1,17 @@
 """The parameters of the calls: type, limits, and what the OpenAPI page says of each.
 
-Owns what a value may be; what is done with it is left to the routes.
+Owns what a value may be; what is done with it is left to the routes, and what may be stated of a
+slide that is sent to `service/intake/fields.py`.
 """
 
 from typing import Annotated
 
 from fastapi import Header, Query
 
+from service.api.cursor import CURSOR_PATTERN
 from service.exports.formats import Format
 from service.exports.frame import Origin
 from service.storage.tables import Status
-
-DetectorName = Annotated[str, Query(description="A name of GET /v1/detectors.", max_length=200)]
-
-Mpp = Annotated[
-    float | None,
-    Query(
-        description="µm per level-0 px, instead of what the slide says.",
-        ge=0.01,
-        le=100,
-        allow_inf_nan=False,
-        examples=[0.25],
-    ),
-]
-
-Accession = Annotated[
-    str | None,
-    Query(description="The laboratory's number.", max_length=200, examples=["C26-01234"]),
-]
-
-FileName = Annotated[
-    str | None, Query(description="Of a raw body.", max_length=1000, examples=["slide.svs"])
-]
 
 Key = Annotated[
     str | None,
@@ -44,7 +24,13 @@ Key = Annotated[
 ]
 
 OnlyStatus = Annotated[Status | None, Query(description="Only slides of this status.")]
-Offset = Annotated[int, Query(ge=0, le=2**31, description="How many to skip.")]
+Cursor = Annotated[
+    str | None,
+    Query(
+        pattern=CURSOR_PATTERN,
+        description="Where the page begins, as `links.next` of the page before has it.",
+    ),
+]
 Limit = Annotated[int, Query(ge=1, le=500, description="How many at most.")]
 
 AnnotationFormat = Annotated[Format, Query(description="GeoJSON opens in QuPath.")]

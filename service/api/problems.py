@@ -23,11 +23,15 @@ from service.api.error_status import (
     kind_of,
     problem,
 )
+from service.api.middleware.default_headers import DEFAULT_HEADERS
+from service.api.middleware.methods import allowed
 from service.errors import CytolibraError, InvalidRequestError
 
 MEDIA_TYPE = "application/problem+json"
 DRAIN_TIMEOUT_S = 30.0
 RETRY_AFTER_S = "30"
+#: Answers of these say when to try again.
+RETRY_STATUSES = (429, 503)
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("service.api")
 
@@ -54,8 +58,9 @@ class ProblemResponse(Response):
             }
         )
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
-        deadline = time.monotonic() + DRAIN_TIMEOUT_S
-        with anyio.move_on_after(DRAIN_TIMEOUT_S):
+        timeout_s = _drain_timeout_s(scope)
+        deadline = time.monotonic() + timeout_s
+        with anyio.move_on_after(timeout_s):
             while time.monotonic() < deadline:
                 message = await receive()
                 if message["type"] != "http.request" or not message.get("more_body", False):
@@ -72,18 +77,22 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> Response:
-        found = [_describe(item) for item in error.errors()]
+        described = [_describe(item) for item in error.errors()]
         kind = KINDS[InvalidRequestError]
-        return answer(request, kind, "; ".join(found), errors=found)
+        return answer(request, kind, "; ".join(described), errors=described)
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
         kind = HTTP_KINDS.get(error.status_code)
         if kind is None:
             kind = ProblemKind("http", error.status_code, str(error.detail))
-        detail = f"{request.method} {request.url.path}: {error.detail}; see /docs for what there is"
+        detail = f"{request.method} {request.url.path}: {error.detail}"
+        if error.status_code in (404, 405):
+            detail += "; see /docs for what there is"
         response = answer(request, kind, detail)
         response.headers.update(error.headers or {})
+        if error.status_code == 405:
+            response.headers["Allow"] = allowed(request.scope)
         return response
 
     @app.exception_handler(Exception)
@@ -97,7 +106,10 @@ def install(app: FastAPI) -> None:
 def answer(request: Request, kind: ProblemKind, detail: str, **more: Any) -> Response:
     """The answer for a problem."""
     body = orjson.dumps(problem(kind, detail, request.url.path, **more))
-    headers = {"Retry-After": RETRY_AFTER_S} if kind.status == 503 else {}
+    # What fails unforeseen is answered outside of the middleware that adds these to other answers.
+    headers = dict(DEFAULT_HEADERS)
+    if kind.status in RETRY_STATUSES:
+        headers["Retry-After"] = RETRY_AFTER_S
     return ProblemResponse(body, status_code=kind.status, headers=headers)
 
 
@@ -110,6 +122,14 @@ def route_of(request: Request) -> str:
 def mark_body_read(request: Request) -> None:
     """Notes that the request was read to its end, or cannot be."""
     request.scope["cytolibra.body_read"] = True
+
+
+def _drain_timeout_s(scope: Scope) -> float:
+    """How long a client may go on sending; little when the server stops and would cut it off."""
+    context: Any = scope["app"].state.context
+    if context.stopping.is_set():
+        return float(context.settings.shutdown_timeout_s) / 2
+    return DRAIN_TIMEOUT_S
 
 
 def _is_sending(scope: Scope) -> bool:

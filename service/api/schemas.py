@@ -3,32 +3,29 @@
 Owns names and units of the JSON; a report is `service.pipeline.report.model.SlideReport` itself.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.api.cursor import write_cursor
 from service.api.error_status import kind_of_name, problem
+from service.api.links import page_link, slide_links, slide_path
 from service.pipeline.report.model import DISCLAIMER
 from service.pipeline.types import DetectorInfo
 from service.storage.results import Slides
+from service.storage.slide_list import PagePlace, SlidePage
 from service.storage.tables import Slide, Status
 
 EXAMPLE_ID = "7f0c1c0e-5a52-4a8e-9d6d-6b2f6d0b1a11"
-EXAMPLE_LINKS = {
-    "self": f"/v1/slides/{EXAMPLE_ID}",
-    "report": f"/v1/slides/{EXAMPLE_ID}/report",
-    "annotations": f"/v1/slides/{EXAMPLE_ID}/annotations",
-    "events": f"/v1/slides/{EXAMPLE_ID}/events",
-    "thumbnail": f"/v1/slides/{EXAMPLE_ID}/thumbnail.jpg",
-    "cancel": f"/v1/slides/{EXAMPLE_ID}/cancel",
-}
+EXAMPLE_LINKS = slide_links(EXAMPLE_ID)
+EXAMPLE_CURSOR = write_cursor(PagePlace(datetime(2026, 11, 24, 10, tzinfo=UTC), EXAMPLE_ID))
 EXAMPLE_PROBLEM: dict[str, Any] = {
     "type": "urn:cytolibra:problem:slide-not-done",
     "title": "The slide has no result",
     "status": 409,
     "detail": f"slide {EXAMPLE_ID} is running; wait until its status is done",
-    "instance": f"/v1/slides/{EXAMPLE_ID}/report",
+    "instance": EXAMPLE_LINKS["report"],
 }
 EXAMPLE_SLIDE: dict[str, Any] = {
     "id": EXAMPLE_ID,
@@ -177,13 +174,21 @@ class SlideList(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"slides": [EXAMPLE_SLIDE], "total": 1, "links": {"next": None}}]
+            "examples": [
+                {
+                    "slides": [EXAMPLE_SLIDE],
+                    "total": 51,
+                    "links": {"next": page_link("", limit=50, cursor=EXAMPLE_CURSOR)},
+                }
+            ]
         }
     )
 
     slides: list[SlideStatus]
     total: int = Field(description="Slides on all pages.")
-    links: dict[str, str | None] = Field(description="`next` is null on the last page.")
+    links: dict[str, str | None] = Field(
+        description="`next`: the page after this one, null on the last."
+    )
 
 
 class DetectorClass(BaseModel):
@@ -195,7 +200,7 @@ class DetectorClass(BaseModel):
 
 
 class DetectorSummary(BaseModel):
-    """A detector that `POST /v1/slides?detector=` takes."""
+    """A detector that slides can be analysed with."""
 
     name: str
     digest: str
@@ -251,9 +256,21 @@ class Readiness(BaseModel):
     disk_space: bool
 
 
-def slide_status(slide: Slide, slides: Slides) -> SlideStatus:
-    """The status of a slide, as it is shown."""
-    path = f"/v1/slides/{slide.id}"
+def slide_status(slide: Slide, slides: Slides, root: str = "") -> SlideStatus:
+    """The status of a slide, as it is shown under the prefix `root`."""
+    return _slide_status(slide, slides.queue_position(slide), root)
+
+
+def slide_list(page: SlidePage, root: str, next_page: str | None) -> SlideList:
+    """A page of the list, as it is shown under the prefix `root`."""
+    statuses = [
+        _slide_status(slide, page.queue_positions.get(slide.id), root) for slide in page.slides
+    ]
+    return SlideList(slides=statuses, total=page.total, links={"next": next_page})
+
+
+def _slide_status(slide: Slide, queue_position: int | None, root: str) -> SlideStatus:
+    path = slide_path(slide.id, root)
     error = None
     if slide.error_name is not None:
         kind = kind_of_name(slide.error_name)
@@ -264,7 +281,7 @@ def slide_status(slide: Slide, slides: Slides) -> SlideStatus:
         progress=_progress(slide),
         tiles_done=slide.tiles_done,
         tiles_total=slide.tiles_total,
-        queue_position=slides.queue_position(slide),
+        queue_position=queue_position,
         cancel_requested=slide.cancel_requested,
         error=error,
         detector=slide.detector,
@@ -277,7 +294,7 @@ def slide_status(slide: Slide, slides: Slides) -> SlideStatus:
         created_at=slide.created_at,
         started_at=slide.started_at,
         finished_at=slide.finished_at,
-        links=_links(slide.id),
+        links=slide_links(slide.id, root),
     )
 
 
@@ -288,10 +305,6 @@ def detector_summary(info: DetectorInfo) -> DetectorSummary:
         for each in info.classes
     ]
     return DetectorSummary(name=info.name, digest=info.digest, mpp=info.input.mpp, classes=classes)
-
-
-def _links(slide_id: str) -> dict[str, str]:
-    return {name: link.replace(EXAMPLE_ID, slide_id) for name, link in EXAMPLE_LINKS.items()}
 
 
 def _progress(slide: Slide) -> float:

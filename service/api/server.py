@@ -129,6 +129,8 @@ def serve(context: Context, listener: socket.socket) -> None:
         lifespan="off",
         timeout_graceful_shutdown=context.settings.shutdown_timeout_s,
         server_header=False,
+        # What proxies say is believed or not in `middleware/proxy.py`.
+        proxy_headers=False,
     )
     # uvicorn sends itself the signal once more when it is done, to whoever had the handler before.
     before = {number: signal.signal(number, _ignore) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -1,142 +1,137 @@
-"""Receives a slide: from the socket to a file, piece by piece, hashed on the way.
+"""Receives a slide over HTTP: from the socket to a file, piece by piece, hashed on the way.
 
 Owns temporary files and interrupted uploads; whether it is a slide is left to others. The slide is
 never held in memory, and the disk never makes other requests wait.
 """
 
 import errno
-import re
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from service.api.digests import StatedDigests
 from service.api.problems import mark_body_read
-from service.api.upload_sinks import (
-    FormSink,
+from service.api.teardown import run_to_the_end
+from service.api.upload_sinks import FORM_ALLOWANCE_BYTES, FormSink, RawSink, Sink, is_form
+from service.errors import EmptyUploadError, InvalidRequestError, UploadInterruptedError
+from service.intake.fields import StatedFields
+from service.intake.receive import (
     HashedFile,
-    RawSink,
-    Sink,
-    UploadLimits,
+    Hashes,
+    ReceivedFile,
+    ReceiveLimits,
+    check_room,
+    clean_name,
     disk_full,
-    too_large,
-)
-from service.errors import (
-    EmptyUploadError,
-    NoSpaceError,
-    UploadInterruptedError,
 )
 
 #: The socket gives pieces of about 64 kB; a change of thread for each would cost more than writing.
 WRITE_SIZE = 1 << 20
-#: What a form adds to the file: boundaries and part headers.
-FORM_ALLOWANCE = 1 << 16
 FULL = (errno.ENOSPC, errno.EDQUOT)
-SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}")
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A file that has arrived.
-
-    Attributes:
-        path: temporary; gone when the context ends, unless it was moved.
-        filename: as the client named it, without folders and control characters, or None.
-    """
-
-    path: Path
-    sha256: str
-    size_bytes: int
-    filename: str | None
-
-    @property
-    def suffix(self) -> str:
-        """Of the file name, lower case, "" if it is none that a slide could have."""
-        suffix = Path(self.filename or "").suffix
-        return suffix.lower() if SUFFIX.fullmatch(suffix) else ""
 
 
 @asynccontextmanager
 async def receiving(
-    request: Request, folder: Path, limits: UploadLimits, filename: str | None
-) -> AsyncIterator[Upload]:
+    request: Request,
+    folder: Path,
+    limits: ReceiveLimits,
+    fields: StatedFields,
+    digests: StatedDigests,
+) -> AsyncIterator[ReceivedFile]:
     """The request's file, raw body or multipart field `file`; leaves nothing in `folder`.
 
+    Args:
+        fields: takes what a form states beside the file.
+        digests: what the headers state of body and file.
+
     Raises:
+        DigestMismatchError: body or file has another digest than stated.
         EmptyUploadError: it holds no bytes.
+        FieldConflictError: the form states another value than the query.
         InvalidRequestError: the form is malformed or has no field `file`.
         NoSpaceError: the disk is full, or would be.
         SlideTooLargeError: it is larger than allowed.
         UploadInterruptedError: the client went away.
     """
-    check_announced_size(request, folder, limits)
+    _check_headers(request)
+    await run_in_threadpool(_check_announced_size, request, folder, limits)
     path = folder / f"{uuid4()}.part"
     try:
-        with path.open("xb") as file:
-            written = HashedFile(file, limits)
-            sink = _sink(request, written)
-            await _pump(request, sink)
-            name = await run_in_threadpool(sink.finish)
-        if written.size_bytes == 0:
-            raise EmptyUploadError(
-                "the upload holds no bytes; send the slide as field `file` or body"
-            )
-        yield Upload(path, written.sha256, written.size_bytes, clean_name(name or filename))
+        file = await run_in_threadpool(path.open, "xb")
+        try:
+            received = await _receive(request, path, file, limits, fields, digests)
+        finally:
+            await run_to_the_end(file.close)
+        yield received
     except OSError as error:
         if error.errno in FULL:
             raise disk_full() from error
         raise
     finally:
-        path.unlink(missing_ok=True)
+        await run_to_the_end(path.unlink, missing_ok=True)
 
 
-def check_announced_size(request: Request, folder: Path, limits: UploadLimits) -> None:
-    """Passes unless Content-Length says already that the file cannot be taken.
+async def _receive(
+    request: Request,
+    path: Path,
+    file: BinaryIO,
+    limits: ReceiveLimits,
+    fields: StatedFields,
+    digests: StatedDigests,
+) -> ReceivedFile:
+    stated, content_type = digests.representation.digests, request.headers.get("content-type", "")
+    if is_form(content_type):
+        written = HashedFile(file, limits, stated)
+        sink: Sink = FormSink(written, content_type, fields)
+        body_hashes = Hashes(digests.content.digests)
+        await _pump(request, sink, body_hashes)
+    else:
+        # The body is the file: hashed once for both.
+        written = HashedFile(file, limits, {*stated, *digests.content.digests})
+        sink, body_hashes = RawSink(written), written.hashes
+        await _pump(request, sink, Hashes(()))
+    name_in_header = await run_in_threadpool(sink.finish)
+    digests.content.check(body_hashes)
+    digests.representation.check(written.hashes)
+    if written.size_bytes == 0:
+        raise EmptyUploadError("the upload holds no bytes; send the slide as field `file` or body")
+    filename = clean_name(fields.gather().filename or name_in_header)
+    return ReceivedFile(path, written.sha256, written.size_bytes, filename)
 
-    Raises:
-        SlideTooLargeError: it is larger than allowed.
-        NoSpaceError: it would not fit on the disk.
-    """
-    announced = int(request.headers.get("content-length", "0"))
-    if announced > limits.max_bytes + FORM_ALLOWANCE:
-        raise too_large(limits.max_bytes)
-    free = shutil.disk_usage(folder).free - limits.min_free_bytes
-    if announced > free:
-        raise NoSpaceError(
-            f"the upload has {announced} bytes and the disk has room for {max(0, free)}; "
-            f"free some space and try again"
+
+def _check_headers(request: Request) -> None:
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding != "identity":
+        raise InvalidRequestError(
+            f"Content-Encoding {coding[:60]!r} is not taken; send the slide as it is"
         )
 
 
-def clean_name(name: str | None) -> str | None:
-    """A file name without folders and control characters, at most 255 long, or None."""
-    if name is None:
-        return None
-    last = re.split(r"[/\\]", name)[-1]
-    return "".join(letter for letter in last if letter.isprintable())[-255:] or None
+def _check_announced_size(request: Request, folder: Path, limits: ReceiveLimits) -> None:
+    """Passes unless Content-Length says already that the file cannot be taken."""
+    announced = int(request.headers.get("content-length", "0"))
+    check_room(max(0, announced - FORM_ALLOWANCE_BYTES), folder, limits)
 
 
-def _sink(request: Request, file: HashedFile) -> Sink:
-    content_type = request.headers.get("content-type", "")
-    if content_type.lower().startswith("multipart/form-data"):
-        return FormSink(file, content_type)
-    return RawSink(file)
+async def _pump(request: Request, sink: Sink, hashes: Hashes) -> None:
+    """Moves the body into sink and hashes, in pieces large enough to be worth a thread."""
 
+    def feed(data: bytes) -> None:
+        hashes.update(data)
+        sink.feed(data)
 
-async def _pump(request: Request, sink: Sink) -> None:
-    """Moves the body into the sink, in pieces large enough to be worth a thread."""
     pending = bytearray()
     try:
         async for piece in request.stream():
             pending += piece
             if len(pending) >= WRITE_SIZE:
-                await run_in_threadpool(sink.feed, bytes(pending))
+                await run_in_threadpool(feed, bytes(pending))
                 pending.clear()
     except ClientDisconnect as error:
         mark_body_read(request)
@@ -145,4 +140,4 @@ async def _pump(request: Request, sink: Sink) -> None:
         ) from error
     mark_body_read(request)
     if pending:
-        await run_in_threadpool(sink.feed, bytes(pending))
+        await run_in_threadpool(feed, bytes(pending))

@@ -1,66 +1,34 @@
-"""Where the bytes of an upload go: through a form's parser or straight, hashed, into a file.
+"""Where the bytes of an upload go: straight into the slide's file, or through a form's parser.
 
-Owns the limits on the file and the multipart form; where the bytes come from is `upload.py`.
+Owns the multipart form and its limits; where the bytes come from is `upload.py`.
 """
 
-import hashlib
-import os
-from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
-from streaming_form_data import ParseFailedException, StreamingFormDataParser
-from streaming_form_data.targets import BaseTarget
+from multipart import (
+    MultipartError,
+    MultipartSegment,
+    ParserLimitReached,
+    PushMultipartParser,
+    parse_options_header,
+)
 
-from service.errors import InvalidRequestError, NoSpaceError, SlideTooLargeError
+from service.api.form_part import check_encoding, field_text, file_name
+from service.errors import InvalidRequestError
+from service.intake.fields import FIELD_NAMES, StatedFields, check_field_name
+from service.intake.receive import HashedFile
 
-
-@dataclass(frozen=True)
-class UploadLimits:
-    """What an upload may take.
-
-    Attributes:
-        max_bytes: of the file.
-        min_free_bytes: left on the disk.
-    """
-
-    max_bytes: int
-    min_free_bytes: int
-
-
-class HashedFile:
-    """Writes to a file, hashing and counting."""
-
-    def __init__(self, file: BinaryIO, limits: UploadLimits) -> None:
-        self._file = file
-        self._limits = limits
-        self._hash = hashlib.sha256()
-        self.size_bytes = 0
-
-    @property
-    def sha256(self) -> str:
-        """Hex digest of what was written so far."""
-        return self._hash.hexdigest()
-
-    def write(self, data: bytes) -> None:
-        """Appends.
-
-        Raises:
-            SlideTooLargeError: that would be more than allowed.
-            NoSpaceError: the disk is as full as it may become.
-        """
-        self.size_bytes += len(data)
-        if self.size_bytes > self._limits.max_bytes:
-            raise too_large(self._limits.max_bytes)
-        disk = os.statvfs(self._file.fileno())
-        if disk.f_bavail * disk.f_frsize < self._limits.min_free_bytes + len(data):
-            raise disk_full()
-        self._hash.update(data)
-        self._file.write(data)
-
-    def sync(self) -> None:
-        """Makes sure that the slide survives a power cut once it is accepted."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+FILE_FIELD = "file"
+FORM_FIELDS = (FILE_FIELD, *FIELD_NAMES)
+PLACE = "the form"
+#: What a form holds beside the file: boundaries, part headers, fields, text before and after.
+FORM_ALLOWANCE_BYTES = 1 << 16
+MAX_PART_HEADER_BYTES = 4096
+MAX_PART_HEADERS = 8
+#: The longest value, a file name of 1,000 letters, in UTF-8.
+MAX_FIELD_BYTES = 4000
+#: RFC 2046 allows 70.
+MAX_BOUNDARY_BYTES = 200
 
 
 class Sink(Protocol):
@@ -71,7 +39,7 @@ class Sink(Protocol):
         ...
 
     def finish(self) -> str | None:
-        """The body has ended; the file name that it stated, if it did."""
+        """The body has ended; the file name in its headers, if it has one."""
         ...
 
 
@@ -86,82 +54,145 @@ class RawSink:
         self._file.write(data)
 
     def finish(self) -> str | None:
-        """A raw body states no name."""
+        """A raw body has no part headers."""
         self._file.sync()
         return None
 
 
 class FormSink:
-    """A multipart form whose field `file` is the slide."""
+    """A multipart form whose field `file` is the slide, beside fields that state things of it.
 
-    def __init__(self, file: HashedFile, content_type: str) -> None:
+    Args:
+        fields: takes what the form states, as it comes, so that nonsense before the file is
+            refused before the file.
+
+    Raises:
+        InvalidRequestError: the content type names no boundary.
+    """
+
+    def __init__(self, file: HashedFile, content_type: str, fields: StatedFields) -> None:
         self._file = file
-        self._part = FilePart(file)
-        try:
-            self._parser = StreamingFormDataParser({"Content-Type": content_type})
-        except ParseFailedException as error:
-            raise malformed_form() from error
-        self._parser.register("file", self._part)
+        self._fields = fields
+        self._part: MultipartSegment | None = None
+        self._text = bytearray()
+        self._file_part: MultipartSegment | None = None
+        self._num_bytes = 0
+        # Latin-1 gives every byte a letter, so that none is lost and no header fails to decode.
+        self._parser = PushMultipartParser(
+            _boundary(content_type),
+            max_header_size=MAX_PART_HEADER_BYTES,
+            max_header_count=MAX_PART_HEADERS,
+            header_charset="latin-1",
+        )
 
     def feed(self, data: bytes) -> None:
-        """The next piece of the form."""
+        """The next piece of the form.
+
+        Raises:
+            InvalidRequestError: it cannot be read, or states what cannot be taken.
+            FieldConflictError: it states other values than the query.
+        """
+        if not data:
+            return  # which the parser would take for the end
+        self._num_bytes += len(data)
         try:
-            self._parser.data_received(data)
-        except ParseFailedException as error:
-            raise malformed_form() from error
+            for event in self._parser.parse(data):
+                self._take(event)
+        except ParserLimitReached as error:
+            raise InvalidRequestError(
+                f"a part of the form has a header of more than {MAX_PART_HEADER_BYTES} bytes or "
+                f"more than {MAX_PART_HEADERS} headers; give the file a shorter name"
+            ) from error
+        except MultipartError as error:
+            raise malformed_form(str(error)) from error
+        if self._num_bytes - self._file.size_bytes > FORM_ALLOWANCE_BYTES:
+            raise InvalidRequestError(
+                f"the form holds more than {FORM_ALLOWANCE_BYTES} bytes beside the field `file`; "
+                f"send nothing else with it"
+            )
 
     def finish(self) -> str | None:
-        """The name in the part's header."""
-        if self._part.starts == 0:
+        """The name in the header of the part `file`.
+
+        Raises:
+            InvalidRequestError: the form is cut off or has no such part.
+        """
+        try:
+            self._parser.close()
+        except MultipartError as error:
+            raise malformed_form("it is cut off") from error
+        if self._file_part is None:
             raise InvalidRequestError(
-                "the form has no field `file`; send the slide as -F file=@slide"
+                "the form has no field `file`; send the slide as -F file=@slide.svs"
             )
-        if self._part.ends < self._part.starts:
-            raise malformed_form()
         self._file.sync()
-        name: str | None = self._part.multipart_filename
-        return name
+        return file_name(str(self._file_part["Content-Disposition"]))
 
+    def _take(self, event: MultipartSegment | bytes | None) -> None:
+        if isinstance(event, MultipartSegment):
+            self._begin(event)
+        elif event is None:
+            self._end()
+        elif self._part is self._file_part:
+            self._file.write(event)
+        else:
+            self._add_text(event)
 
-class FilePart(BaseTarget):  # type: ignore[misc]  # the library has no types
-    """Where the form's parser puts the field `file`."""
-
-    def __init__(self, file: HashedFile) -> None:
-        super().__init__()
-        self._to = file
-        self.starts = 0
-        self.ends = 0
-
-    def on_start(self) -> None:
-        """The field begins; a second one is one too many."""
-        self.starts += 1
-        if self.starts > 1:
+    def _begin(self, part: MultipartSegment) -> None:
+        check_encoding(part)
+        self._part = part
+        self._text.clear()
+        if part.name != FILE_FIELD:
+            check_field_name(part.name, PLACE, FORM_FIELDS)
+        elif self._file_part is None:
+            self._file_part = part
+        else:
             raise InvalidRequestError("the form has two fields `file`; send one slide a request")
 
-    def on_data_received(self, chunk: bytes) -> None:
-        """A piece of the field."""
-        self._to.write(chunk)
+    def _add_text(self, data: bytes) -> None:
+        self._text += data
+        if len(self._text) > MAX_FIELD_BYTES:
+            name = self._part.name if self._part is not None else ""
+            raise InvalidRequestError(
+                f"the form's field {name!r} has more than {MAX_FIELD_BYTES} bytes; shorten it"
+            )
 
-    def on_finish(self) -> None:
-        """The field is complete."""
-        self.ends += 1
+    def _end(self) -> None:
+        part = self._part
+        if part is not None and part is not self._file_part:
+            text = field_text(part.name, part.charset, bytes(self._text))
+            self._fields.add(part.name, text, PLACE)
 
 
-def malformed_form() -> InvalidRequestError:
+def is_form(content_type: str) -> bool:
+    """Whether a body of that type is a multipart form.
+
+    Raises:
+        InvalidRequestError: it is multipart of another kind.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind.startswith("multipart/") and kind != "multipart/form-data":
+        raise InvalidRequestError(
+            f"a body of type {kind[:60]!r} is not taken; send multipart/form-data or the slide "
+            f"itself"
+        )
+    return kind == "multipart/form-data"
+
+
+def malformed_form(reason: str) -> InvalidRequestError:
     """The error of a form that cannot be understood."""
     return InvalidRequestError(
-        "the multipart form is malformed or cut off; send it as curl -F file=@slide.svs does"
+        f"the multipart form cannot be read: {reason}; lines end with CR LF and the last boundary "
+        f"with --, as curl -F file=@slide.svs does it"
     )
 
 
-def too_large(max_bytes: int) -> SlideTooLargeError:
-    """The error of an upload beyond `max_bytes`."""
-    return SlideTooLargeError(
-        f"the slide has more than {max_bytes} bytes, the most allowed; "
-        f"raise CYTOLIBRA_MAX_UPLOAD_BYTES"
-    )
-
-
-def disk_full() -> NoSpaceError:
-    """The error of an upload for which there is no room."""
-    return NoSpaceError("the disk is full; free some space and send the slide again")
+def _boundary(content_type: str) -> bytes:
+    _, options = parse_options_header(content_type)
+    boundary = str(options.get("boundary", "")).encode("latin-1")
+    if not 0 < len(boundary) <= MAX_BOUNDARY_BYTES:
+        raise malformed_form(
+            f"Content-Type names a boundary of {len(boundary)} bytes, and 1 to "
+            f"{MAX_BOUNDARY_BYTES} are needed"
+        )
+    return boundary

@@ -4,21 +4,34 @@ import contextlib
 import os
 import sys
 import tempfile
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from service.cli.engine_option import check_engine
+from service.cli.format_option import check_format
 from service.cli.output_folder import check_output
 
 if TYPE_CHECKING:
+    from service.exports.formats import Format
     from service.pipeline.report.model import SlideReport
     from service.pipeline.types import Analysis, OnProgress
 
-REPORT, ANNOTATIONS, OVERLAY = "report.json", "annotations.geojson", "overlay.png"
+REPORT, OVERLAY = "report.json", "overlay.png"
+
+
+@dataclass(frozen=True)
+class _Results:
+    """What is written: an analysis, of which slide at which stated µm/px, in which format."""
+
+    slide: Path
+    mpp: float | None
+    slide_sha256: str
+    analysis: "Analysis"
+    format: "Format"
 
 
 def analyse(
@@ -35,28 +48,58 @@ def analyse(
     max_unreadable: Annotated[
         float, typer.Option(min=0, max=1, help="Share of damaged tiles that is still accepted.")
     ] = 0.2,
+    format: Annotated[
+        str, typer.Option(help="Of the annotations: geojson (for QuPath), ndjson, coco or csv.")
+    ] = "geojson",
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Analyse a slide: counts, abnormality score, annotations, and a picture of what was found."""
+    """Analyse a slide: counts, abnormality score, annotations, and a picture of the cells."""
     import orjson
 
     from models.bundle.load import load_detector
     from service.pipeline import analyse_slide
     from service.pipeline.report.build import report_to_json
     from service.pipeline.slide import check_slide
+    from service.pipeline.slide_digest import hash_slide
     from service.pipeline.types import Options
 
+    annotations_format = check_format(format)
     check_output(output)
     check_slide(slide, mpp)
     model = load_detector(detector, engine=check_engine(engine))
+    with _byte_progress(slide) as on_bytes:
+        sha256 = hash_slide(slide, on_bytes)
     options = Options(mpp=mpp, batch_size=batch_size, max_unreadable_fraction=max_unreadable)
     with _tile_progress() as tell:
-        analysis = analyse_slide(slide, model, options, on_progress=tell)
-    _write_results(slide, mpp, analysis, output)
+        analysis = analyse_slide(slide, model, options, on_progress=tell, slide_sha256=sha256)
+    names = _write_results(_Results(slide, mpp, sha256, analysis, annotations_format), output)
     if as_json:
         typer.echo(orjson.dumps(report_to_json(analysis.report)).decode())
     else:
-        _print(analysis.report, output)
+        _print(analysis.report, [output / name for name in names])
+
+
+@contextlib.contextmanager
+def _byte_progress(slide: Path) -> Iterator[Callable[[int], None]]:
+    """A bar with bytes read and time left, on stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from service.pipeline.slide_digest import list_slide_files
+
+    bar = Progress(
+        TextColumn("Digest"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+        transient=True,
+    )
+    total = sum(file.stat().st_size for file in list_slide_files(slide))
+    with bar:
+        task = bar.add_task("digest", total=total)
+        yield lambda num_bytes: bar.advance(task, num_bytes)
 
 
 @contextlib.contextmanager
@@ -93,8 +136,11 @@ def _tile_progress() -> "Iterator[OnProgress]":
         yield tell
 
 
-def _write_results(slide: Path, mpp: float | None, analysis: "Analysis", output: Path) -> None:
+def _write_results(results: _Results, output: Path) -> tuple[str, ...]:
     """Writes all three files, or none: they are moved into place when all are complete.
+
+    Returns:
+        Their names.
 
     Raises:
         NoSpaceError: they cannot be written.
@@ -105,8 +151,8 @@ def _write_results(slide: Path, mpp: float | None, analysis: "Analysis", output:
     try:
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".part-", dir=output) as folder:
-            _write_into(Path(folder), slide, mpp, analysis)
-            for name in (REPORT, ANNOTATIONS, OVERLAY):
+            names = _write_into(Path(folder), results)
+            for name in names:
                 os.replace(Path(folder) / name, output / name)
     except OSError as error:
         raise NoSpaceError(
@@ -115,31 +161,37 @@ def _write_results(slide: Path, mpp: float | None, analysis: "Analysis", output:
     finally:
         if not existed and output.is_dir() and not any(output.iterdir()):
             output.rmdir()
+    return names
 
 
-def _write_into(folder: Path, slide: Path, mpp: float | None, analysis: "Analysis") -> None:
+def _write_into(folder: Path, results: _Results) -> tuple[str, ...]:
     import orjson
     from PIL import Image
 
+    from service.exports.formats import WRITERS
     from service.exports.frame import Frame
-    from service.exports.geojson import write_geojson
+    from service.pipeline.cell_ids import identify_cells
     from service.pipeline.overlay import draw_overlay
     from service.pipeline.report.build import report_to_json
     from service.pipeline.slide import open_slide
+    from service.pipeline.types import CellSource
 
+    analysis = results.analysis
     report = report_to_json(analysis.report)
     (folder / REPORT).write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
     digest = analysis.report.provenance.detector.digest
-    namespace = uuid.uuid5(uuid.NAMESPACE_OID, digest)
-    frame = Frame(analysis.classes, analysis.slide, "slide", namespace, analysis.report.disclaimer)
-    with (folder / ANNOTATIONS).open("wb") as file:
-        file.writelines(write_geojson([analysis.detections], frame))
-    with open_slide(slide, mpp) as opened:
+    source = CellSource(results.slide_sha256, digest, analysis.slide.mpp)
+    frame = Frame(analysis.classes, analysis.slide, "slide", source, analysis.report.disclaimer)
+    annotations = f"annotations.{results.format.suffix}"
+    with (folder / annotations).open("wb") as file:
+        file.writelines(WRITERS[results.format](identify_cells(analysis.detections, source), frame))
+    with open_slide(results.slide, results.mpp) as opened:
         picture = draw_overlay(opened, analysis.detections, analysis.classes)
     Image.fromarray(picture).save(folder / OVERLAY)
+    return REPORT, annotations, OVERLAY
 
 
-def _print(report: "SlideReport", output: Path) -> None:
+def _print(report: "SlideReport", written: Sequence[Path]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -154,6 +206,6 @@ def _print(report: "SlideReport", output: Path) -> None:
     console.print(table)
     for name, text in describe(report):
         console.print(f"{name:<19}{text}")
-    for name in (REPORT, ANNOTATIONS, OVERLAY):
-        console.print(f"written            {output / name}", soft_wrap=True)
+    for path in written:
+        console.print(f"written            {path}", soft_wrap=True)
     console.print(f"[italic]{report.disclaimer}[/italic]")

@@ -34,11 +34,15 @@ def calibrate(
     ] = None,
     side_support: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="How far opinions of one side add up; else as BUNDLE."),
+        typer.Option(
+            min=0, max=1, help="How far a cell's classes of one side add up; else as BUNDLE."
+        ),
     ] = None,
     rival_power: Annotated[
         float | None,
-        typer.Option(min=0, max=100, help="How much second opinions are discounted; likewise."),
+        typer.Option(
+            min=0, max=100, help="How much a cell's other classes are discounted; likewise."
+        ),
     ] = None,
 ) -> None:
     """Fit probabilities, choose thresholds, fit the slide score; write a new bundle with them."""
@@ -60,7 +64,11 @@ def calibrate(
     chosen = choose_serving(read_model(folder), tile_size, side_support, rival_power)
     calibrated, slide_score = _fit(folder, chosen, held_out)
     content = calibrated.model.model_dump(mode="json", exclude={"weights_sha256"})
-    facts = {"calibrated_on_fold": fold, "slides": slide_score.figures}
+    facts = {
+        "calibrated_on_fold": fold,
+        "measured_with_engine": calibrated.detector.info.engine,
+        "slides": slide_score.figures,
+    }
     if apply_to:
         facts |= {"measured_weights": calibrated.model.weights_sha256}
     content |= {
@@ -108,7 +116,7 @@ def _check_unseen(model: "BundleModel", fields: "FieldSet", fold: int) -> None:
         if fold not in (facts.get("fold_held_out"), *facts.get("unused_folds", ())):
             raise BundleError(
                 f"{model.name!r} was not trained without fold {fold}: probabilities and thresholds "
-                "chosen on fields that it knows flatter; choose its held-out fold"
+                "chosen on fields that it knows are optimistically biased; choose its held-out fold"
             )
     own = belongs_to(model.training, fields)
     if not own:
@@ -125,8 +133,10 @@ def _check_same_network(judged: "BundleModel", shipped: "BundleModel", folder: P
     # On tiles of which size it is served is no part of a network.
     tiles = {"tile_size_px", "overlap_px"}
     for part in ("classes", "input", "network"):
-        both = (each.model_dump(exclude={"input": tiles})[part] for each in (judged, shipped))
-        if next(both) != next(both):
+        wanted, given = (
+            model.model_dump(exclude={"input": tiles})[part] for model in (judged, shipped)
+        )
+        if given != wanted:
             raise BundleError(
                 f"{folder} has another {part} than the bundle that is calibrated: what is chosen "
                 "for one network does not hold for another"

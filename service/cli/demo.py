@@ -23,6 +23,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from models.phantom import PhantomSpec, draw_phantom, read_truth
+from service.api.version import SLIDES_PATH
 from service.cli.report_lines import describe
 from service.errors import CytolibraError
 from service.pipeline.report.model import SlideReport
@@ -89,7 +90,7 @@ def running_server(data_dir: Path) -> Iterator[str]:
 def post_slide(client: httpx.Client, slide: Path) -> dict[str, Any]:
     """The server's answer to the slide, sent as a raw body."""
     with slide.open("rb") as body:
-        answer = client.post("/v1/slides", params={"filename": slide.name}, content=body)
+        answer = client.post(SLIDES_PATH, params={"filename": slide.name}, content=body)
     if answer.status_code not in (200, 202):
         raise CytolibraError(f"the slide was refused: {answer.text}")
     status: dict[str, Any] = answer.json()

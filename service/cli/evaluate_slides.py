@@ -44,14 +44,14 @@ def evaluate_slides(
     info = model.info
     if fold is None:
         console.print(
-            "No --fold is given: these figures are only honest for fields that the detector did "
-            "not learn from."
+            "No --fold is given: these figures are optimistically biased on fields that the "
+            "detector learned from."
         )
     detected = _detect(model, fields)
     shipped = judge_shipped(detected, info.classes, info.slide_score)
     console.print(_table_figures({"shipped": shipped}))
     content: dict[str, Any] = {
-        "detector": {"name": info.name, "digest": info.digest},
+        "detector": {"name": info.name, "digest": info.digest, "engine": info.engine},
         "num_images": len(fields.fields),
         "shipped": {"slide_score": asdict(info.slide_score), "figures": shipped.to_json()},
     }

@@ -12,7 +12,7 @@ from service.cli.output_folder import check_output
 
 if TYPE_CHECKING:
     from service.training_fields import CutReport, Tell
-    from service.training_fields.types import Origin
+    from service.training_fields.types import Origin, Units
 
 
 def tiles(
@@ -53,7 +53,7 @@ def tiles(
         ),
     ] = 0,
     folds: Annotated[
-        int, typer.Option(min=1, help="For cross-validation; by slide where there are enough.")
+        int, typer.Option(min=1, help="For cross-validation; by slide, no more than slides.")
     ] = 4,
     classes: Annotated[
         str | None,
@@ -72,6 +72,20 @@ def tiles(
     slide_mpp: Annotated[
         float | None, typer.Option(help="µm per level-0 px, where the slides do not say it.")
     ] = None,
+    units: Annotated[
+        str | None,
+        typer.Option(help="Of the coordinates: px, or um. Asked for where px look like µm."),
+    ] = None,
+    leave_out_unclassified: Annotated[
+        bool, typer.Option(help="Pass over objects without a class instead of refusing them.")
+    ] = False,
+    split_within_slides: Annotated[
+        bool,
+        typer.Option(
+            help="Cut slides in stripes where they are fewer than folds. Figures on a held-out "
+            "fold are optimistically biased then."
+        ),
+    ] = False,
 ) -> None:
     """Cut labelled training fields out of slides, for `cytolibra train`.
 
@@ -86,7 +100,7 @@ def tiles(
 
     from service.training_fields import CutOptions, Source, cut_fields, find_annotations
 
-    sources = [Source(one, annotations or find_annotations(one)) for one in slides]
+    sources = [Source(slide, annotations or find_annotations(slide)) for slide in slides]
     options = CutOptions(
         mpp=mpp,
         size_px=size,
@@ -98,6 +112,9 @@ def tiles(
         renames=dict(map(_read_rename, rename or ())),
         point_size_um=point_size_um,
         slide_mpp=slide_mpp,
+        units=_read_units(units),
+        leaves_out_unclassified=leave_out_unclassified,
+        splits_within_slides=split_within_slides,
     )
     check_output(output)
     with _show_progress() as tell:
@@ -113,10 +130,18 @@ def _read_origin(text: str | None) -> "Origin | None":
     return "slide" if text == "slide" else "bounds"
 
 
+def _read_units(text: str | None) -> "Units | None":
+    if text is None:
+        return None
+    if text not in ("px", "um"):
+        raise typer.BadParameter(f"{text!r} is neither px nor um", param_hint="--units")
+    return "px" if text == "px" else "um"
+
+
 def _read_classes(text: str | None) -> tuple[str, ...] | None:
     if text is None:
         return None
-    names = tuple(one.strip() for one in text.split(","))
+    names = tuple(name.strip() for name in text.split(","))
     if not all(names) or len(set(names)) != len(names):
         raise typer.BadParameter(
             f"{text!r} is no list of different names, as NILM,LSIL", param_hint="--classes"
@@ -151,8 +176,9 @@ def _show_progress() -> "Iterator[Tell]":
 
 def _print(output: Path, report: "CutReport") -> None:
     """What was written, read back as training will read it."""
-    from models.data.coco import check_images, read_coco
+    from models.data.coco import read_coco
     from models.data.describe import describe_fields, describe_folds
+    from models.data.field_pixels import check_images
 
     fields = read_coco(output)
     check_images(fields)

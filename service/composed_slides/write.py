@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.classes import CellClass
-from models.data.coco import read_field_pixels
+from models.data.field_pixels import read_field_pixels
 from models.data.resample import resample_pixels
 from models.phantom import truth_path
 from models.phantom.aperio import STRIP_PX, AperioFacts, write_aperio

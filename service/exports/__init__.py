@@ -1,4 +1,4 @@
-"""A slide's detections in the formats that others read, one file a format.
+"""A slide's cells in the formats that others read, one file a format.
 
-Every writer takes detections in chunks and gives bytes in chunks, so that nothing is held whole.
+Every writer takes cells in chunks and gives bytes in chunks, so that nothing is held whole.
 """

@@ -1,6 +1,7 @@
-"""COCO: a data set of one image, its annotations with a `score` each.
+"""COCO: a data set of one image, its annotations with `score`, `uuid` and `class_scores` each.
 
-Source: the COCO data format; `bbox` is [x, y, width, height]. Category ids are label + 1.
+Source: the COCO data format; `bbox` is [x, y, width, height]. Category ids are label + 1. COCO's
+own ids are numbers, so the cell's id stands beside them.
 """
 
 import itertools
@@ -9,21 +10,27 @@ from typing import Any
 
 import orjson
 
-from service.exports.frame import Frame, cut_pieces
-from service.pipeline.types import Detections
+from service.exports.frame import Frame, cut_pieces, round_scores
+from service.pipeline.types import CellRecords
 
 MEDIA_TYPE = "application/json"
 IMAGE_ID = 1
 
 
-def write_coco(chunks: Iterable[Detections], frame: Frame) -> Iterator[bytes]:
+def write_coco(chunks: Iterable[CellRecords], frame: Frame) -> Iterator[bytes]:
     """One data set, piece by piece."""
-    head = {
-        "info": {
-            "description": frame.disclaimer,
-            "origin": frame.origin,
-            "offset_xy": list(frame.offset_xy),
-        },
+    yield orjson.dumps(_make_head(frame))[:-1] + b',"annotations":['
+    ids, separator = itertools.count(1), b""
+    for piece in cut_pieces(chunks):
+        yield separator + b",".join(map(orjson.dumps, _make_annotations(piece, frame, ids)))
+        separator = b","
+    yield b"]}"
+
+
+def _make_head(frame: Frame) -> dict[str, Any]:
+    about = frame.describe()
+    return {
+        "info": {"description": about.pop("disclaimer")} | about,
         "images": [
             {
                 "id": IMAGE_ID,
@@ -33,22 +40,30 @@ def write_coco(chunks: Iterable[Detections], frame: Frame) -> Iterator[bytes]:
             }
         ],
         "categories": [
-            {"id": label + 1, "name": one.name, "severity": one.severity, "color": one.color}
-            for label, one in enumerate(frame.classes)
+            {
+                "id": label + 1,
+                "name": cell_class.name,
+                "severity": cell_class.severity,
+                "color": cell_class.color,
+            }
+            for label, cell_class in enumerate(frame.classes)
         ],
     }
-    yield orjson.dumps(head)[:-1] + b',"annotations":['
-    ids, separator = itertools.count(1), b""
-    for piece in cut_pieces(chunks):
-        yield separator + b",".join(map(orjson.dumps, _make_rows(piece, frame, ids)))
-        separator = b","
-    yield b"]}"
 
 
-def _make_rows(piece: Detections, frame: Frame, ids: Iterator[int]) -> Iterator[dict[str, Any]]:
-    boxes = frame.boxes(piece).tolist()
-    scores = piece.score.astype(float).round(4).tolist()
-    for (x1, y1, x2, y2), score, label in zip(boxes, scores, piece.label.tolist(), strict=True):
+def _make_annotations(
+    piece: CellRecords, frame: Frame, ids: Iterator[int]
+) -> Iterator[dict[str, Any]]:
+    """One annotation a cell; scores in the order of the categories, null where not known."""
+    detections = piece.detections
+    for cell_id, (x1, y1, x2, y2), score, label, class_scores in zip(
+        piece.ids.tolist(),
+        frame.boxes(detections).tolist(),
+        round_scores(detections.score),
+        detections.label.tolist(),
+        round_scores(detections.class_scores),
+        strict=True,
+    ):
         width, height = round(x2 - x1, 2), round(y2 - y1, 2)
         yield {
             "id": next(ids),
@@ -58,4 +73,7 @@ def _make_rows(piece: Detections, frame: Frame, ids: Iterator[int]) -> Iterator[
             "area": round(width * height, 2),
             "iscrowd": 0,
             "score": score,
+            "uuid": cell_id,
+            # A score that is not known is NaN, which orjson writes as null.
+            "class_scores": class_scores,
         }

@@ -1,18 +1,19 @@
-"""Which detections are wanted: by class, by score, by place."""
+"""Which cells are exported: by class, by score, by place."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.errors import InvalidRequestError
-from service.pipeline.types import CellClass, Detections
+from service.pipeline.types import CellClass, CellRecords, Detections
 
 
 @dataclass(frozen=True)
 class Filters:
-    """What is wanted; None asks for everything.
+    """Which cells pass; None lets all pass.
 
     Attributes:
         labels: of these classes.
@@ -24,20 +25,24 @@ class Filters:
     min_score: float | None = None
     bbox_xyxy: tuple[float, float, float, float] | None = None
 
-    def keep(self, chunks: Iterable[Detections]) -> Iterator[Detections]:
-        """Those that are wanted, chunk by chunk, in order."""
+    def keep(self, chunks: Iterable[CellRecords]) -> Iterator[CellRecords]:
+        """The cells that pass, chunk by chunk, in order."""
         for chunk in chunks:
-            wanted = np.ones(len(chunk), np.bool_)
-            if self.labels is not None:
-                wanted &= np.isin(chunk.label, list(self.labels))
-            if self.min_score is not None:
-                wanted &= chunk.score >= np.float32(self.min_score)
-            if self.bbox_xyxy is not None:
-                x1, y1, x2, y2 = self.bbox_xyxy
-                centre = (chunk.bbox_xyxy[:, :2].astype(np.float64) + chunk.bbox_xyxy[:, 2:]) / 2
-                wanted &= (centre[:, 0] >= x1) & (centre[:, 0] < x2)
-                wanted &= (centre[:, 1] >= y1) & (centre[:, 1] < y2)
-            yield chunk.take(wanted)
+            yield chunk.take(self._passes(chunk.detections))
+
+    def _passes(self, detections: Detections) -> NDArray[np.bool_]:
+        passes = np.ones(len(detections), np.bool_)
+        if self.labels is not None:
+            passes &= np.isin(detections.label, list(self.labels))
+        if self.min_score is not None:
+            passes &= detections.score >= np.float32(self.min_score)
+        if self.bbox_xyxy is not None:
+            x1, y1, x2, y2 = self.bbox_xyxy
+            bbox = detections.bbox_xyxy
+            centre = (bbox[:, :2].astype(np.float64) + bbox[:, 2:]) / 2
+            passes &= (centre[:, 0] >= x1) & (centre[:, 0] < x2)
+            passes &= (centre[:, 1] >= y1) & (centre[:, 1] < y2)
+        return passes
 
 
 def read_filters(
@@ -63,7 +68,7 @@ def _read_labels(texts: Sequence[str], classes: Sequence[CellClass]) -> frozense
     names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
     if not names:
         return None
-    known = {one.name: label for label, one in enumerate(classes)}
+    known = {cell_class.name: label for label, cell_class in enumerate(classes)}
     for name in names:
         if name not in known:
             raise InvalidRequestError(

@@ -1,38 +1,38 @@
-"""What every export needs to know besides the detections: classes, slide, and origin."""
+"""What every export needs to know besides the cells: classes, slide, and origin."""
 
-import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.pipeline.types import CellClass, Detections, SlideInfo
+from service.pipeline.types import CellClass, CellRecords, CellSource, Detections, SlideInfo
 
 Origin = Literal["slide", "bounds"]
 
 #: Cells whose Python objects exist at one time: few MB, and larger pieces are no faster.
 PIECE_SIZE = 5_000
+SCORE_DECIMALS = 4
 
 
 @dataclass(frozen=True)
 class Frame:
-    """How detections are to be told.
+    """How cells are written.
 
     Attributes:
         classes: in label order.
         slide: what the slide says of itself.
         origin: "slide" gives level-0 px; "bounds" subtracts the corner of the scanned area, to
             which QuPath crops by default, and is the same where the slide states no bounds.
-        namespace: of the cells' UUIDs, one a slide, so that exporting twice gives the same ids.
+        source: what the cells' ids are made from.
         disclaimer: of the report.
     """
 
     classes: tuple[CellClass, ...]
     slide: SlideInfo
     origin: Origin
-    namespace: uuid.UUID
+    source: CellSource
     disclaimer: str
 
     @property
@@ -42,23 +42,37 @@ class Frame:
             return 0, 0
         return self.slide.bounds_xywh[0], self.slide.bounds_xywh[1]
 
+    @property
+    def class_score_names(self) -> tuple[str, ...]:
+        """How the score of each class is called, in label order, as in the stored file."""
+        return tuple(f"score_{cell_class.name}" for cell_class in self.classes)
+
+    def describe(self) -> dict[str, Any]:
+        """What stands at the head of formats that have one."""
+        return {
+            "origin": self.origin,
+            "offset_xy": list(self.offset_xy),
+            "unit": "level-0 px",
+            "slide_sha256": self.source.slide_sha256,
+            "detector_digest": self.source.detector_digest,
+            "mpp": self.source.mpp,
+            "disclaimer": self.disclaimer,
+        }
+
     def boxes(self, detections: Detections) -> NDArray[np.float64]:
         """(N, 4) float64 xyxy in this frame, to a hundredth of a pixel."""
         shifted = detections.bbox_xyxy.astype(np.float64) - np.tile(self.offset_xy, 2)
         return np.asarray(np.round(shifted, 2), np.float64)
 
-    def cell_ids(self, detections: Detections) -> Iterator[str]:
-        """UUIDs that depend on the slide, the place and the class of a cell alone.
 
-        They are the same for both origins, so that exports can be joined.
-        """
-        boxes = np.round(detections.bbox_xyxy.astype(np.float64), 2).tolist()
-        for box, label in zip(boxes, detections.label.tolist(), strict=True):
-            yield str(uuid.uuid5(self.namespace, f"{label}/{box}"))
+def round_scores(scores: NDArray[np.float32]) -> list[Any]:
+    """Scores as plain numbers to four decimals; (N, C) gives a list of lists."""
+    rounded: list[Any] = scores.astype(np.float64).round(SCORE_DECIMALS).tolist()
+    return rounded
 
 
-def cut_pieces(chunks: Iterable[Detections]) -> Iterator[Detections]:
-    """The same detections in order, in pieces that are small and never empty."""
+def cut_pieces(chunks: Iterable[CellRecords]) -> Iterator[CellRecords]:
+    """The same cells in order, in pieces that are small and never empty."""
     for chunk in chunks:
         for start in range(0, len(chunk), PIECE_SIZE):
             yield chunk.take(np.arange(start, min(start + PIECE_SIZE, len(chunk))))

@@ -1,7 +1,8 @@
 """GeoJSON that QuPath opens as detections: one FeatureCollection.
 
 Source: qupath-core, QuPathTypeAdapters and GsonTools: `objectType` stands inside `properties`, a
-classification has both name and color, ids are UUIDs, rings are closed.
+classification has both name and color, ids are UUIDs, rings are closed, measurements are numbers
+and never NaN.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,24 +10,19 @@ from typing import Any
 
 import orjson
 
-from service.exports.frame import Frame, cut_pieces
-from service.pipeline.types import Detections
+from service.exports.frame import Frame, cut_pieces, round_scores
+from service.pipeline.types import CellRecords
 
 MEDIA_TYPE = "application/geo+json"
 
 
-def write_geojson(chunks: Iterable[Detections], frame: Frame) -> Iterator[bytes]:
+def write_geojson(chunks: Iterable[CellRecords], frame: Frame) -> Iterator[bytes]:
     """A FeatureCollection, piece by piece.
 
-    Its member `cytolibra` names the origin of the coordinates.
+    Its member `cytolibra` names the origin of the coordinates and what the ids are made from.
     """
-    about = {
-        "origin": frame.origin,
-        "offset_xy": list(frame.offset_xy),
-        "unit": "level-0 px",
-        "disclaimer": frame.disclaimer,
-    }
-    yield b'{"type":"FeatureCollection","cytolibra":' + orjson.dumps(about) + b',"features":['
+    head = orjson.dumps(frame.describe())
+    yield b'{"type":"FeatureCollection","cytolibra":' + head + b',"features":['
     separator = b""
     for piece in cut_pieces(chunks):
         yield separator + b",".join(map(orjson.dumps, make_features(piece, frame)))
@@ -34,14 +30,22 @@ def write_geojson(chunks: Iterable[Detections], frame: Frame) -> Iterator[bytes]
     yield b"]}"
 
 
-def make_features(piece: Detections, frame: Frame) -> Iterator[dict[str, Any]]:
-    """One Feature a detection: its box as a closed ring."""
-    classifications = [{"name": one.name, "color": list(one.color)} for one in frame.classes]
-    boxes = frame.boxes(piece).tolist()
-    scores = piece.score.astype(float).round(4).tolist()
-    ids = frame.cell_ids(piece)
-    for cell_id, box, score, label in zip(ids, boxes, scores, piece.label.tolist(), strict=True):
-        x1, y1, x2, y2 = box
+def make_features(piece: CellRecords, frame: Frame) -> Iterator[dict[str, Any]]:
+    """One Feature a cell: its box as a closed ring, `score` and the score of every class."""
+    classifications = [
+        {"name": cell_class.name, "color": list(cell_class.color)} for cell_class in frame.classes
+    ]
+    detections = piece.detections
+    names = ("score", *frame.class_score_names)
+    for cell_id, (x1, y1, x2, y2), score, label, class_scores in zip(
+        piece.ids.tolist(),
+        frame.boxes(detections).tolist(),
+        round_scores(detections.score),
+        detections.label.tolist(),
+        round_scores(detections.class_scores),
+        strict=True,
+    ):
+        measured = zip(names, (score, *class_scores), strict=True)
         yield {
             "type": "Feature",
             "id": cell_id,
@@ -52,6 +56,7 @@ def make_features(piece: Detections, frame: Frame) -> Iterator[dict[str, Any]]:
             "properties": {
                 "objectType": "detection",
                 "classification": classifications[label],
-                "measurements": {"score": score},
+                # A score that is not known is NaN, and equal to nothing.
+                "measurements": {name: value for name, value in measured if value == value},
             },
         }

@@ -9,12 +9,12 @@ import orjson
 
 from service.exports.frame import Frame, cut_pieces
 from service.exports.geojson import make_features
-from service.pipeline.types import Detections
+from service.pipeline.types import CellRecords
 
 MEDIA_TYPE = "application/x-ndjson"
 
 
-def write_ndjson(chunks: Iterable[Detections], frame: Frame) -> Iterator[bytes]:
+def write_ndjson(chunks: Iterable[CellRecords], frame: Frame) -> Iterator[bytes]:
     """The Features of `write_geojson`, one a line."""
     for piece in cut_pieces(chunks):
         yield b"".join(

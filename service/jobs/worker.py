@@ -26,6 +26,7 @@ from service.jobs.durable import (
     worker_config,
 )
 from service.jobs.loaded_detectors import LoadedDetectors
+from service.jobs.running_slides import RunningSlides
 from service.jobs.workflow import SlideJob
 from service.logs import configure_logs
 from service.settings import Settings, read_settings
@@ -56,7 +57,7 @@ def run_worker(settings: Settings, catalogue: Catalogue) -> NoReturn:
     migrate(engine)
     prepare_jobs_database(data_dir.jobs_db)
     slides, workers = Slides(engine), Workers(engine)
-    current: set[str] = set()
+    current = RunningSlides()
     job = SlideJob(
         run_step=lambda name, step: DBOS.run_step({"name": name}, step),
         slides=slides,
@@ -65,16 +66,17 @@ def run_worker(settings: Settings, catalogue: Catalogue) -> NoReturn:
         detectors=LoadedDetectors(catalogue),
         settings=settings,
         on_start=current.add,
-        on_end=current.discard,
+        on_end=current.remove,
     )
     launch(job, settings, data_dir)
     log.info("worker ready", pid=os.getpid())
     beat_until_told_to_stop(workers, settings.worker_id)
-    for slide_id in current:
+    interrupted = current.ids()
+    for slide_id in interrupted:
         slides.forgive_start(slide_id)
     workers.leave(settings.worker_id)
     data_dir.worker_pid.unlink(missing_ok=True)
-    log.info("worker stopped", interrupted=len(current))
+    log.info("worker stopped", interrupted=len(interrupted))
     lock.release()
     end_process()
 

@@ -25,7 +25,7 @@ from service.jobs.loaded_detectors import LoadedDetectors
 from service.pipeline import analyse_slide
 from service.pipeline.report.build import report_to_json
 from service.pipeline.thumbnail import draw_thumbnail
-from service.pipeline.types import Analysis, GroupResult, Options, Progress
+from service.pipeline.types import Analysis, CellSource, GroupResult, Options, Progress
 from service.settings import Settings
 from service.storage import blobs as keys
 from service.storage.blobs import Blobs
@@ -114,6 +114,7 @@ class SlideJob:
 
     def _analyse(self, slide: Slide) -> Analysis:
         detector = self.detectors.get(slide.detector, slide.detector_digest)
+        classes = detector.info.classes
         options = Options(
             mpp=slide.mpp,
             batch_size=self.settings.batch_size,
@@ -126,20 +127,22 @@ class SlideJob:
             key = keys.group_key(slide.id, slide.run, index)
 
             def find_and_keep() -> str:
-                self.blobs.put(key, encode_group(find()))
+                self.blobs.put(key, encode_group(find(), classes))
                 self.slides.note_group_done(slide.id)
                 return key
 
-            return decode_group(self.blobs.get(self.run_step(f"group-{index}", find_and_keep)))
+            kept = self.blobs.get(self.run_step(f"group-{index}", find_and_keep))
+            return decode_group(kept, classes)
 
         tell = ProgressNote(self.slides, slide.id)
-        return analyse_slide(self._path(slide), detector, options, run_group, tell)
+        return analyse_slide(self._path(slide), detector, options, run_group, tell, slide.sha256)
 
     def _keep(self, slide: Slide, analysis: Analysis) -> None:
         """Detections and thumbnail first: a slide that is done has them."""
-        facts = DetectionFacts(analysis.classes, analysis.slide)
-        found = encode_detections(analysis.detections, facts)
-        self.blobs.put(keys.detections_key(slide.id), found)
+        source = CellSource(slide.sha256, slide.detector_digest, analysis.slide.mpp)
+        facts = DetectionFacts(analysis.classes, analysis.slide, source)
+        encoded = encode_detections(analysis.detections, facts)
+        self.blobs.put(keys.detections_key(slide.id), encoded)
         thumbnail = draw_thumbnail(self._path(slide), slide.mpp)
         self.blobs.put(keys.thumbnail_key(slide.id), thumbnail)
         report = report_to_json(analysis.report)

@@ -16,6 +16,11 @@ def um_to_level0(length_um: float, slide_mpp: float) -> float:
     return length_um / slide_mpp
 
 
+def level0_to_mm(length_px: float, slide_mpp: float) -> float:
+    """A length in mm."""
+    return length_px * slide_mpp / 1000
+
+
 def best_level(level_downsamples: Sequence[float], downsample: float) -> int:
     """The coarsest level that is still as fine as `downsample`, so that nothing is blown up.
 

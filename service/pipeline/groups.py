@@ -5,10 +5,12 @@ A group's result depends on the slide, the detector and its tiles alone, so it m
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.inference.cell_limit import limit_cells
 from service.pipeline.batches import read_batches
 from service.pipeline.geometry import um_to_level0
 from service.pipeline.merge import SEAM_MARGIN_UM, keep_owned
@@ -18,9 +20,12 @@ from service.pipeline.types import (
     Detections,
     Detector,
     GroupResult,
+    InputSpec,
     Options,
     SlideInfo,
     Tile,
+    TileBatch,
+    join_detections,
     no_detections,
 )
 
@@ -52,34 +57,36 @@ def find_cells(
     """
     by_index = {tile.index: tile for tile in tiles}
     margin_px = um_to_level0(SEAM_MARGIN_UM, slide.info.mpp)
-    parts, unreadable, num_done = [no_detections()], list[int](), 0
+    parts, num_done = [no_detections(len(detector.info.classes))], 0
+    unreadable, limited = list[int](), list[int]()
     batches = read_batches(slide, plan, tiles, options.batch_size, options.num_readers)
     # Closed before the slide is, whatever happens: a reader must not read from a closed handle.
     with closing(batches):
         for read in batches:
             unreadable.extend(read.unreadable)
             if len(read.tile_index):
-                found = _within(slide.info, detector.detect(read.batch), read.tile_index)
-                parts.append(keep_owned(found, by_index, margin_px))
+                in_batch = detector.detect(read.batch)
+                limited += read.tile_index[_at_limit(in_batch, read.batch, plan.spec)].tolist()
+                detections = _within(slide.info, in_batch, read.tile_index)
+                parts.append(keep_owned(detections, by_index, margin_px))
             num_done += len(read.tile_index) + len(read.unreadable)
             on_tiles(num_done)
-    return GroupResult(join_detections(parts), tuple(unreadable))
+    return GroupResult(join_detections(parts), tuple(unreadable), tuple(limited))
 
 
-def join_detections(parts: Sequence[Detections]) -> Detections:
-    """All of them, in order."""
-    return Detections(
-        np.concatenate([part.bbox_xyxy for part in parts]),
-        np.concatenate([part.score for part in parts]),
-        np.concatenate([part.label for part in parts]),
-        np.concatenate([part.tile_index for part in parts]),
-    )
+def _at_limit(detections: Detections, batch: TileBatch, spec: InputSpec) -> NDArray[np.int64]:
+    """Which tiles of a batch have as many detections as a detector gives of a tile at most."""
+    num_tiles, height_px, width_px = batch.pixels.shape[:3]
+    counts = np.bincount(detections.tile_index, minlength=num_tiles)
+    return np.flatnonzero(counts >= limit_cells(width_px, height_px, spec.mpp))
 
 
-def _within(info: SlideInfo, found: Detections, tile_index: NDArray[np.int32]) -> Detections:
+def _within(info: SlideInfo, detections: Detections, tile_index: NDArray[np.int32]) -> Detections:
     """Clipped to the slide, without what lies beyond it; `tile_index` in the whole plan."""
     limit = np.array([info.width, info.height] * 2, np.float32)
-    clipped = np.clip(found.bbox_xyxy, 0, limit)
+    clipped = np.clip(detections.bbox_xyxy, 0, limit)
     has_area = (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
-    every = Detections(clipped, found.score, found.label, tile_index[found.tile_index])
-    return every.take(np.asarray(has_area))
+    clipped_detections = replace(
+        detections, bbox_xyxy=clipped, tile_index=tile_index[detections.tile_index]
+    )
+    return clipped_detections.take(np.asarray(has_area))

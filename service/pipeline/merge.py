@@ -15,30 +15,30 @@ from service.pipeline.types import Detections, Tile
 SEAM_MARGIN_UM = 4.0
 
 
-def keep_owned(found: Detections, tiles: dict[int, Tile], margin_px: float) -> Detections:
+def keep_owned(detections: Detections, tiles: dict[int, Tile], margin_px: float) -> Detections:
     """Those whose centre lies in the core of the tile they were found in, or just outside.
 
     Args:
-        found: level-0 px; `tile_index` counts in the whole plan.
+        detections: level-0 px; `tile_index` counts in the whole plan.
         tiles: by their index.
         margin_px: level-0 px around each core.
     """
-    if not len(found):
-        return found
-    centre = (found.bbox_xyxy[:, :2].astype(np.float64) + found.bbox_xyxy[:, 2:]) / 2
-    core = np.array([tiles[int(index)].core_xyxy for index in found.tile_index])
+    if not len(detections):
+        return detections
+    centre = (detections.bbox_xyxy[:, :2].astype(np.float64) + detections.bbox_xyxy[:, 2:]) / 2
+    core = np.array([tiles[int(index)].core_xyxy for index in detections.tile_index])
     inside = (centre >= core[:, :2] - margin_px) & (centre < core[:, 2:] + margin_px)
-    return found.take(np.asarray(inside.all(axis=1)))
+    return detections.take(np.asarray(inside.all(axis=1)))
 
 
-def merge_detections(found: Detections, iou_threshold: float) -> Detections:
-    """One detection per cell, best score first.
+def merge_detections(detections: Detections, iou_threshold: float) -> Detections:
+    """One detection per cell, descending score.
 
     Args:
-        found: of all tiles, level-0 px.
+        detections: of all tiles, level-0 px.
         iou_threshold: boxes that overlap by more are one cell, whatever their classes.
     """
-    ordered = found.take(_order(found))
+    ordered = detections.take(_order(detections))
     kept = merge_boxes(ordered.bbox_xyxy, iou_threshold)
     return ordered.take(kept)
 
@@ -62,10 +62,10 @@ def merge_boxes(bbox_xyxy: NDArray[np.float32], iou_threshold: float) -> NDArray
     return np.flatnonzero(alive)
 
 
-def _order(found: Detections) -> NDArray[np.int64]:
-    """Best score first; ties by place and class, so that the order of tiles does not matter."""
-    x1, y1, x2, y2 = found.bbox_xyxy.T
-    return np.lexsort((found.label, y2, x2, y1, x1, -found.score)).astype(np.int64)
+def _order(detections: Detections) -> NDArray[np.int64]:
+    """Descending score; ties by place and class, so that the order of tiles does not matter."""
+    x1, y1, x2, y2 = detections.bbox_xyxy.T
+    return np.lexsort((detections.label, y2, x2, y1, x1, -detections.score)).astype(np.int64)
 
 
 def _overlapping_pairs(

@@ -16,18 +16,26 @@ import openslide
 from numpy.typing import NDArray
 from openslide import OpenSlide, OpenSlideError
 
-from service.errors import MppMissingError, NotASlideError, SlideUnreadableError
-from service.pipeline.container import check_container
+from service.errors import (
+    CytolibraError,
+    FocusStackError,
+    NotASlideError,
+    SlideUnreadableError,
+)
+from service.pipeline.container import Container, check_container
+from service.pipeline.container.encoding import JPEG_TILES
+from service.pipeline.dimensions import check_dimensions
 from service.pipeline.geometry import best_level
-from service.pipeline.types import MppSource, SlideInfo
+from service.pipeline.mpp import find_mpp
+from service.pipeline.types import SlideInfo
 
-#: Objective power times µm/px of common scanners: 40 x 0.25, 20 x 0.5.
-POWER_TIMES_MPP = 10.0
-MAX_MPP = 20.0
 WHITE = (255, 255, 255)
 #: An overview is read in squares of this side, px of the level, 16 MiB each; damaged ones are
 #: halved down to about a scanner's own tile, so that little more than the damage is lost.
 OVERVIEW_BLOCK_PX, OVERVIEW_GRAIN_PX = 2048, 256
+#: What OpenSlide says of stacks by Ventana and Zeiss, and of what it knows but does not read.
+FOCUS_STACK_WORDS = ("Z layers", 'dimension "Z"')
+UNSUPPORTED_WORDS = ("upported", "Unrecognized subblock", "Nonzero subblock")
 #: Neither glass nor stain.
 DAMAGED_GREY = 160
 
@@ -55,17 +63,21 @@ class Slide:
         mpp: µm per level-0 px, overriding what the slide says.
 
     Raises:
-        NotASlideError: the file is of no format that OpenSlide reads.
+        NotASlideError: the file is of no format or encoding that OpenSlide reads.
         SlideUnreadableError: it is of a known format, but damaged.
+        PartOfSlideError, FocusStackError: it is not the slide alone, or not all of it.
         MppMissingError: it states no µm/px and none is given.
+        MppImplausibleError, PixelsNotSquareError, DimensionsImplausibleError: see `mpp.py` and
+            `dimensions.py`.
     """
 
     def __init__(self, path: Path, mpp: float | None = None) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._handle = _open(path)
+        container = check_container(path)
+        self._handle = _open_handle(path)
         try:
-            self.info = _describe(self._handle, mpp)
+            self.info = _describe(self._handle, container, mpp)
         except BaseException:
             self._handle.close()
             raise
@@ -185,11 +197,6 @@ def check_slide(path: Path, mpp: float | None = None) -> SlideInfo:
         return slide.info
 
 
-def _open(path: Path) -> OpenSlide:
-    check_container(path)
-    return _open_handle(path)
-
-
 def _open_handle(path: Path) -> OpenSlide:
     try:
         return OpenSlide(path)
@@ -199,43 +206,42 @@ def _open_handle(path: Path) -> OpenSlide:
             "convert it to a pyramidal tiled TIFF"
         ) from error
     except OpenSlideError as error:
-        raise SlideUnreadableError(
-            f"the slide cannot be opened ({error}): it may be damaged, upload it again"
-        ) from error
+        raise _explain(error) from error
 
 
-def _describe(handle: OpenSlide, mpp: float | None) -> SlideInfo:
+def _explain(error: OpenSlideError) -> CytolibraError:
+    """What OpenSlide refuses though it understands it is not damaged, by its own words."""
+    reason = str(error)
+    if any(words in reason for words in FOCUS_STACK_WORDS):
+        return FocusStackError(
+            f"the file is a focus stack ({reason}): send a file with one focal plane, the one in "
+            "focus or the middle one"
+        )
+    if any(words in reason for words in UNSUPPORTED_WORDS):
+        return NotASlideError(
+            f"the file is of a variant that OpenSlide does not read ({reason}): {JPEG_TILES}"
+        )
+    return SlideUnreadableError(
+        f"the slide cannot be opened ({reason}): it may be damaged, upload it again; if that does "
+        f"not help, {JPEG_TILES}"
+    )
+
+
+def _describe(handle: OpenSlide, container: Container, given_mpp: float | None) -> SlideInfo:
     properties = handle.properties
     width, height = handle.dimensions
-    found, source = _find_mpp(properties, mpp)
+    mpp, mpp_source = find_mpp(properties, given_mpp)
+    check_dimensions(width, height, mpp, container.size_bytes)
     return SlideInfo(
         vendor=properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
         width=width,
         height=height,
         level_downsamples=tuple(handle.level_downsamples),
-        mpp=found,
-        mpp_source=source,
+        mpp=mpp,
+        mpp_source=mpp_source,
         bounds_xywh=_find_bounds(properties),
         background_rgb=_find_background(properties),
-    )
-
-
-def _find_mpp(properties: Mapping[str, str], given: float | None) -> tuple[float, MppSource]:
-    if given is not None:
-        if not 0 < given <= MAX_MPP:
-            raise MppMissingError(f"mpp={given:g} is not a µm/px between 0 and {MAX_MPP:g}")
-        return given, "request"
-    stated = [
-        _number(properties.get(name))
-        for name in (openslide.PROPERTY_NAME_MPP_X, openslide.PROPERTY_NAME_MPP_Y)
-    ]
-    if all(value is not None and 0 < value <= MAX_MPP for value in stated):
-        return sum(value for value in stated if value is not None) / 2, "slide"
-    power = _number(properties.get(openslide.PROPERTY_NAME_OBJECTIVE_POWER))
-    if power is not None and 0 < power <= 200:
-        return POWER_TIMES_MPP / power, "objective-power"
-    raise MppMissingError(
-        "the slide does not state its µm per pixel: give it as mpp=, e.g. mpp=0.25 for a 40x scan"
+        focal_plane=container.focal_plane,
     )
 
 

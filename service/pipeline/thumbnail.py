@@ -17,8 +17,7 @@ def draw_thumbnail(path: Path, mpp: float | None) -> bytes:
     Raises:
         CytolibraError: the slide cannot be opened or read.
     """
-    # Any µm/px does for a picture, so a slide without one is not refused here.
-    with open_slide(path, mpp or 1.0) as slide:
+    with open_slide(path, mpp) as slide:
         pixels = slide.thumbnail(THUMBNAIL_SIDE_PX)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=THUMBNAIL_QUALITY)

@@ -6,7 +6,10 @@ Everything is in level-0 pixels, origin top left of the slide, unless a name say
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from models.classes import CellClass
 from models.detector import (
@@ -17,6 +20,7 @@ from models.detector import (
     SevereTerm,
     SlideScoreModel,
     TileBatch,
+    join_detections,
     no_detections,
 )
 
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Analysis",
     "CellClass",
+    "CellRecords",
+    "CellSource",
     "Detections",
     "Detector",
     "DetectorInfo",
@@ -42,6 +48,7 @@ __all__ = [
     "SlideScoreModel",
     "Tile",
     "TileBatch",
+    "join_detections",
     "no_detections",
 ]
 
@@ -60,6 +67,7 @@ class SlideInfo:
         mpp_source: where that figure came from.
         bounds_xywh: scanned area if the slide states one (openslide.bounds-*), else None.
         background_rgb: what transparent pixels are composited on.
+        focal_plane: which plane of a focus stack is read; None where there is but one.
     """
 
     vendor: str
@@ -70,6 +78,7 @@ class SlideInfo:
     mpp_source: MppSource
     bounds_xywh: tuple[int, int, int, int] | None
     background_rgb: tuple[int, int, int]
+    focal_plane: str | None = None
 
 
 @dataclass(frozen=True)
@@ -119,10 +128,49 @@ class GroupResult:
     Attributes:
         detections: level-0 px; `tile_index` counts in the whole plan.
         unreadable_tiles: indices in the plan of tiles that could not be read.
+        limited_tiles: indices in the plan of tiles with as many detections as a tile may have; of
+            more cells the best are kept.
     """
 
     detections: Detections
     unreadable_tiles: tuple[int, ...]
+    limited_tiles: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class CellSource:
+    """Where a slide's cells come from: together with its box, all that a cell's id is made of.
+
+    Attributes:
+        slide_sha256: hex digest of the slide's file; `slide_digest.py` says of what where a slide
+            has several.
+        detector_digest: as in `DetectorInfo`.
+        mpp: µm per level-0 px, as used in the analysis.
+    """
+
+    slide_sha256: str
+    detector_digest: str
+    mpp: float
+
+
+@dataclass(frozen=True)
+class CellRecords:
+    """N cells as they are stored and exported.
+
+    Attributes:
+        ids: (N,) str, UUIDs; see `cell_ids.py`.
+        detections: their boxes, classes and scores; `tile_index` means nothing here.
+    """
+
+    ids: NDArray[np.object_]
+    detections: Detections
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, index: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> "CellRecords":
+        """Those at `index`, (K,) int64 or (N,) bool, in that order."""
+        return CellRecords(self.ids[index], self.detections.take(index))
 
 
 @dataclass(frozen=True)
@@ -169,7 +217,7 @@ class QualityFlag:
 
 @dataclass(frozen=True)
 class Analysis:
-    """A slide's report and its merged detections, sorted by descending score."""
+    """A slide's report and its merged detections, along a Hilbert curve over the slide."""
 
     report: "SlideReport"
     detections: Detections

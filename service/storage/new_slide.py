@@ -7,6 +7,8 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+from service.storage.accession import normalise_accession
+
 
 @dataclass(frozen=True)
 class NewSlide:
@@ -17,10 +19,13 @@ class NewSlide:
         sha256: hex digest of the file.
         detector, detector_digest: what it is to be analysed with.
         mpp: µm per level-0 px that the request states, overriding the slide's.
-        accession: the laboratory's number.
+        accession: the laboratory's number, as `normalise_accession` gives it.
         filename: as the client named it.
         suffix: of the stored file, e.g. ".svs".
         size_bytes: of the file.
+
+    Raises:
+        ValueError: the accession is in another form, which would make one slide two.
     """
 
     id: str
@@ -32,6 +37,10 @@ class NewSlide:
     filename: str | None
     suffix: str
     size_bytes: int
+
+    def __post_init__(self) -> None:
+        if self.accession is not None and normalise_accession(self.accession) != self.accession:
+            raise ValueError(f"accession {self.accession!r} is not normalised; do that first")
 
     @property
     def stored_name(self) -> str:

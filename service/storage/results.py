@@ -5,7 +5,6 @@ another's; files and blobs are left to others.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,17 +14,10 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.errors import QueueFullError, SlideBusyError, SlideNotFoundError
 from service.storage.new_slide import NewSlide
+from service.storage.slide_list import PagePlace, SlidePage, read_page
 from service.storage.tables import AnalysisRecord, Slide, Status
 
 ENDED = (Status.FAILED, Status.CANCELLED)
-
-
-@dataclass(frozen=True)
-class SlidePage:
-    """Some slides of a list, newest first."""
-
-    slides: Sequence[Slide]
-    total: int
 
 
 class Slides:
@@ -77,17 +69,19 @@ class Slides:
             slide = session.get(Slide, slide_id)
         if slide is None:
             raise SlideNotFoundError(
-                f"slide {slide_id} does not exist; GET /v1/slides lists those that do"
+                f"slide {slide_id} does not exist; the list of slides has those that do"
             )
         return slide
 
-    def page(self, status: Status | None, offset: int, limit: int) -> SlidePage:
-        """`limit` slides after the first `offset`, newest first."""
-        chosen = select(Slide) if status is None else select(Slide).where(Slide.status == status)
+    def page(self, status: Status | None, after: PagePlace | None, limit: int) -> SlidePage:
+        """At most `limit` slides, newest first, in three queries whatever the limit.
+
+        Args:
+            status: only slides of this one; None for all.
+            after: where the page begins; None for the newest.
+        """
         with self._sessions() as session:
-            total = session.scalar(select(func.count()).select_from(chosen.subquery())) or 0
-            ordered = chosen.order_by(Slide.created_at.desc(), Slide.id)
-            return SlidePage(session.scalars(ordered.offset(offset).limit(limit)).all(), total)
+            return read_page(session, status, after, limit)
 
     def with_status(self, *statuses: Status) -> Sequence[Slide]:
         """All slides of these statuses, first queued first."""
@@ -109,8 +103,8 @@ class Slides:
         """How many slides there are of each status, zeros included."""
         query = select(Slide.status, func.count()).group_by(Slide.status)
         with self._sessions() as session:
-            found = {row[0]: row[1] for row in session.execute(query)}
-        return {status: found.get(status, 0) for status in Status}
+            counts = {row[0]: row[1] for row in session.execute(query)}
+        return {status: counts.get(status, 0) for status in Status}
 
     def queue_position(self, slide: Slide) -> int | None:
         """1 for the next in line, None for a slide that does not wait."""
@@ -221,9 +215,7 @@ class Slides:
         with self._sessions.begin() as session:
             removed = _rows(session, statement)
         if not removed:
-            raise SlideBusyError(
-                f"slide {slide_id} is running; POST /v1/slides/{slide_id}/cancel first"
-            )
+            raise SlideBusyError(f"slide {slide_id} is running; cancel it first")
         return slide
 
     def _change(

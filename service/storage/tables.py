@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, MetaData, String, TypeDecorator
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Index, MetaData, String, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -81,19 +81,25 @@ class Slide(Base):
     filename: Mapped[str | None] = mapped_column(String(255))
     stored_name: Mapped[str] = mapped_column(String(64))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
-    status: Mapped[str] = mapped_column(String(16), index=True)
+    status: Mapped[str] = mapped_column(String(16))
     run: Mapped[int] = mapped_column(default=1)
     stalled_starts: Mapped[int] = mapped_column(default=0)
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     tiles_done: Mapped[int] = mapped_column(default=0)
     tiles_total: Mapped[int] = mapped_column(default=0)
-    created_at: Mapped[datetime] = mapped_column(index=True)
+    created_at: Mapped[datetime]
     queued_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     error_name: Mapped[str | None] = mapped_column(String(80))
     error_detail: Mapped[str | None]
     report: Mapped[dict[str, Any] | None]
+
+    __table_args__ = (
+        Index("ix_slides_created_at_id", "created_at", "id"),
+        Index("ix_slides_status_created_at_id", "status", "created_at", "id"),
+        Index("ix_slides_status_queued_at", "status", "queued_at"),
+    )
 
 
 class IdempotencyKey(Base):

@@ -14,11 +14,16 @@ from service.errors import CytolibraError, DatasetError, MppMissingError
 from service.pipeline.slide import check_slide, open_slide
 from service.pipeline.tissue import find_tissue
 from service.pipeline.types import SlideInfo
-from service.training_fields.annotations import place_annotations
+from service.training_fields.annotations import drop_ignored_cells, place_annotations
 from service.training_fields.classes import choose_classes
 from service.training_fields.features import read_features
 from service.training_fields.folds import split_folds
-from service.training_fields.plan import plan_around_cells, plan_negatives, plan_regions
+from service.training_fields.plan import (
+    blank_ignored,
+    plan_around_cells,
+    plan_negatives,
+    plan_regions,
+)
 from service.training_fields.types import CutOptions, LabelledSlide, PlannedField, Source
 from service.training_fields.write import FieldsToWrite, check_empty, write_fields
 
@@ -86,7 +91,7 @@ def cut_fields(
         tell("Planning", index + 1, len(slides))
     if not fields:
         raise DatasetError("no field is left to cut: label cells, or completely labelled regions")
-    folds = split_folds(fields, options.num_folds)
+    folds = split_folds(fields, options.num_folds, options.splits_within_slides)
     damaged = write_fields(
         output,
         FieldsToWrite(slides, fields, folds, classes),
@@ -100,18 +105,19 @@ def read_slide(source: Source, name: str, options: CutOptions) -> LabelledSlide:
     """A slide with its annotations placed on it; errors as `cut_fields`."""
     info = _describe_slide(source.slide, options.slide_mpp)
     annotations = place_annotations(read_features(source.annotations), info, options)
-    return LabelledSlide(source, name, info, annotations)
+    return LabelledSlide(source, name, info, drop_ignored_cells(annotations))
 
 
 def plan_fields(slide: LabelledSlide, index: int, options: CutOptions) -> list[PlannedField]:
     """What is cut out of one slide; errors as `cut_fields`."""
     if options.roi_class is not None:
-        return plan_regions(slide, index, options)
-    fields = plan_around_cells(slide, index, options)
+        fields = plan_regions(slide, index, options)
+    else:
+        fields = plan_around_cells(slide, index, options)
     if options.num_negatives:
         with open_slide(slide.source.slide, options.slide_mpp) as opened:
             fields += plan_negatives(slide, index, options, find_tissue(opened))
-    return fields
+    return blank_ignored(fields, slide.annotations.ignored)
 
 
 def _describe_slide(path: Path, mpp: float | None) -> SlideInfo:
@@ -125,7 +131,8 @@ def _describe_slide(path: Path, mpp: float | None) -> SlideInfo:
             "scan"
         ) from error
     except CytolibraError as error:
-        raise type(error)(f"{path}: {error}") from error
+        remedy = str(error).replace("mpp=", "--slide-mpp=")
+        raise type(error)(f"{path}: {remedy}") from error
 
 
 def _name_slides(sources: Sequence[Source]) -> list[str]:
@@ -153,9 +160,10 @@ def _warn(
 ) -> list[str]:
     lines = []
     for index, slide in enumerate(slides):
-        own = [one for one in fields if one.slide == index]
-        missing = len(slide.annotations.class_name) - sum(len(one.cells) for one in own)
-        empty = sum(not len(one.cells) for one in own)
+        own = [field for field in fields if field.slide == index]
+        lines += [f"{slide.name}: {line}" for line in slide.annotations.warnings]
+        missing = len(slide.annotations.class_name) - sum(len(field.cells) for field in own)
+        empty = sum(not len(field.cells) for field in own)
         if missing:
             lines.append(f"{slide.name}: {missing} cells outside of all regions are left out")
         if not own:
@@ -163,6 +171,6 @@ def _warn(
         if options.roi_class is None and own and empty < options.num_negatives:
             lines.append(f"{slide.name}: only {empty} fields of tissue without a cell are found")
     if damaged:
-        lost = sum(len(one.cells) for one in damaged)
+        lost = sum(len(field.cells) for field in damaged)
         lines.append(f"{len(damaged)} fields with {lost} cells are damaged and left out")
     return lines

@@ -1,24 +1,29 @@
 """Objects of a file placed on their slide: boxes of cells, regions, and what is wrong with them.
 
-Owns origin and renaming; which classes a data set has is decided over all slides in `classes.py`.
+Owns what QuPath's objects mean here: regions, ignored areas, cells, and what is left out. Which
+classes a data set has is decided over all slides in `classes.py`.
 """
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import shapely
-import shapely.affinity
 from numpy.typing import NDArray
 
 from service.errors import DatasetError
 from service.pipeline.geometry import um_to_level0
 from service.pipeline.types import SlideInfo
-from service.training_fields.features import Feature, FeatureFile
-from service.training_fields.types import Annotations, CutOptions, Origin
+from service.training_fields.duplicates import drop_duplicates
+from service.training_fields.features import CELL_SHAPES, Feature, FeatureFile
+from service.training_fields.placement import check_units, place_features
+from service.training_fields.types import Annotations, CutOptions
 
 #: A box with a shorter side, level-0 px, is a slip of the mouse.
 MIN_SIDE_PX = 1.0
+#: QuPath ignores classes whose name ends so, as `Ignore*`: PathClassTools.isIgnoredClass.
+IGNORED_END = "*"
 
 Boxes = NDArray[np.float64]
 
@@ -27,81 +32,79 @@ def place_annotations(file: FeatureFile, info: SlideInfo, options: CutOptions) -
     """What a file labels on its slide, level-0 px.
 
     Raises:
-        DatasetError: an object has no class or no area, or lies outside the slide; there is no
-            region of the class that is asked for; or the origin is not known.
+        DatasetError: an object has no class, no area or another geometry than a cell's, or lies
+            outside the slide; one cell has two classes; there is no region of the class that is
+            asked for; or origin or units are not known.
     """
-    offset = np.array(find_offset(file, info, options.origin), np.float64)
-    _check_classified(file)
-    kept = [one for one in file.features if options.renames.get(one.class_name or "") != ""]
-    regions = [one for one in kept if _is_region(one, options.roi_class)]
-    cells = [one for one in kept if not _is_region(one, options.roi_class)]
+    features, num_unclassified = _leave_out(file, options)
+    features = place_features(file, features, info, options)
+    regions = [feature for feature in features if _is_region(feature, options.roi_class)]
+    ignored = [feature for feature in features if _is_ignored(feature)]
+    cells = [feature for feature in features if feature not in regions and feature not in ignored]
     if options.roi_class is not None and not regions:
         raise DatasetError(_no_region(file, options.roi_class))
     bbox, nucleus, owner = _place_cells(file, cells, um_to_level0(options.point_size_um, info.mpp))
-    bbox, nucleus = bbox + np.tile(offset, 2), nucleus + offset
-    _check_inside(file, [cells[one] for one in owner], bbox, info)
-    names = [_rename(one, options) for one in cells]
+    if options.units is None:
+        check_units(file, bbox, info, options.origin)
+    _check_inside(file, [cells[index] for index in owner], bbox, info)
+    names = [_rename(cell, options) for cell in cells]
+    names_by_box = [names[index] for index in owner]
+    kept, num_double = drop_duplicates(
+        file, bbox, names_by_box, [cells[index].called for index in owner]
+    )
     return Annotations(
-        bbox_xyxy=bbox,
-        nucleus_xy=nucleus,
-        class_name=tuple(names[one] for one in owner),
-        regions=tuple(shapely.affinity.translate(one.shape, *offset) for one in regions),
-        colors={name: one.color for name, one in zip(names, cells, strict=True) if one.color},
-        file_names=frozenset(one.class_name or "" for one in file.features),
+        bbox_xyxy=bbox[kept],
+        nucleus_xy=nucleus[kept],
+        class_name=tuple(names_by_box[index] for index in kept),
+        regions=tuple(region.shape for region in regions),
+        colors={name: cell.color for name, cell in zip(names, cells, strict=True) if cell.color},
+        file_names=frozenset(feature.class_name or "" for feature in file.features),
+        ignored=tuple(feature.shape for feature in ignored if feature.shape.area > 0),
+        warnings=tuple(_warn(num_unclassified, num_double)),
     )
 
 
-def find_offset(file: FeatureFile, info: SlideInfo, asked: Origin | None) -> tuple[int, int]:
-    """What is added to the file's coordinates to get level-0 px.
-
-    Args:
-        file: may say which origin its coordinates have.
-        info: of the slide; without bounds there is but one origin.
-        asked: by whoever knows where the file comes from.
-
-    Raises:
-        DatasetError: the file says another origin than is asked, or neither says one and the slide
-            has two.
-    """
-    if asked and file.origin and asked != file.origin:
+def _leave_out(file: FeatureFile, options: CutOptions) -> tuple[list[Feature], int]:
+    """The objects that count, and how many without a class are passed over."""
+    without = [feature for feature in file.features if feature.class_name is None]
+    if without and not options.leaves_out_unclassified:
+        more = f", nor have {len(without) - 1} more" if len(without) > 1 else ""
         raise DatasetError(
-            f"{file.path} says that its origin is {file.origin!r}, not {asked!r}: leave --origin "
-            "out"
+            f"{file.path}: {without[0].called} has no classification{more}: give it a class in "
+            "QuPath, delete it, or pass over all such objects with --leave-out-unclassified"
         )
-    if info.bounds_xywh is None or info.bounds_xywh[:2] == (0, 0):
-        return 0, 0
-    origin = asked or file.origin
-    if origin is None:
-        x, y = info.bounds_xywh[:2]
-        raise DatasetError(
-            f"{file.path} does not say its origin, and the slide's scanned area begins at "
-            f"({x}, {y}): say --origin bounds where QuPath wrote the file, which counts from "
-            "there, or --origin slide where coordinates count from the slide's own corner"
-        )
-    return (0, 0) if origin == "slide" else info.bounds_xywh[:2]
+    features = [
+        feature
+        for feature in file.features
+        if feature.class_name is not None and options.renames.get(feature.class_name) != ""
+    ]
+    return features, len(without)
 
 
-def _is_region(one: Feature, roi_class: str | None) -> bool:
-    return one.class_name == roi_class and one.object_type.lower() == "annotation"
+def _warn(num_unclassified: int, num_double: int) -> list[str]:
+    lines = []
+    if num_unclassified:
+        lines.append(f"{num_unclassified} objects without a class are left out")
+    if num_double:
+        lines.append(f"{num_double} cells are listed twice and taken once")
+    return lines
 
 
-def _rename(one: Feature, options: CutOptions) -> str:
-    name = one.class_name or ""
+def _is_region(feature: Feature, roi_class: str | None) -> bool:
+    return feature.class_name == roi_class and feature.object_type.lower() == "annotation"
+
+
+def _is_ignored(feature: Feature) -> bool:
+    return (feature.class_name or "").endswith(IGNORED_END)
+
+
+def _rename(feature: Feature, options: CutOptions) -> str:
+    name = feature.class_name or ""
     return options.renames.get(name, name)
 
 
-def _check_classified(file: FeatureFile) -> None:
-    without = [one.called for one in file.features if one.class_name is None]
-    if without:
-        raise DatasetError(
-            f"{file.path}: {without[0]} has no classification"
-            + (f", nor have {len(without) - 1} more" if len(without) > 1 else "")
-            + ": give it a class in QuPath, or delete it"
-        )
-
-
 def _no_region(file: FeatureFile, roi_class: str) -> str:
-    counts = Counter(one.class_name for one in file.features)
+    counts = Counter(feature.class_name for feature in file.features)
     known = ", ".join(f"{name} ({count})" for name, count in counts.most_common())
     return (
         f"{file.path} has no annotation of class {roi_class!r}, which is to mark the completely "
@@ -113,29 +116,39 @@ def _no_region(file: FeatureFile, roi_class: str) -> str:
 def _place_cells(
     file: FeatureFile, cells: Sequence[Feature], point_px: float
 ) -> tuple[Boxes, Boxes, list[int]]:
-    """Boxes (N, 4) and nuclei (N, 2), in the file's frame, and the object that each belongs to.
+    """Boxes (N, 4) and nuclei (N, 2), level-0 px, and the object that each belongs to.
 
     Every point of an object is a cell of its own.
     """
     boxes, nuclei, owner = [np.zeros((0, 4))], [np.zeros((0, 2))], []
-    for index, one in enumerate(cells):
-        is_points = one.shape.geom_type in ("Point", "MultiPoint")
-        found = _boxes_of_points(one, point_px) if is_points else np.array([one.shape.bounds])
-        if (found[:, 2:] - found[:, :2]).min() < MIN_SIDE_PX:
-            raise DatasetError(
-                f"{file.path}: {one.called} is less than a pixel wide or high: delete it or draw "
-                "it anew"
-            )
-        boxes.append(found)
-        middle = (found[:, :2] + found[:, 2:]) / 2
-        nuclei.append(middle if one.nucleus is None else _centre_of(one.nucleus))
-        owner += [index] * len(found)
+    for index, cell in enumerate(cells):
+        own = _boxes_of(file, cell, point_px)
+        boxes.append(own)
+        middle = (own[:, :2] + own[:, 2:]) / 2
+        nuclei.append(middle if cell.nucleus is None else _centre_of(cell.nucleus))
+        owner += [index] * len(own)
     return np.concatenate(boxes), np.concatenate(nuclei), owner
 
 
-def _boxes_of_points(one: Feature, point_px: float) -> Boxes:
-    xy = shapely.get_coordinates(one.shape)
-    return np.hstack([xy - point_px / 2, xy + point_px / 2])
+def _boxes_of(file: FeatureFile, cell: Feature, point_px: float) -> Boxes:
+    """(N, 4) level-0 px: of each point, or around the outline."""
+    kind = cell.shape.geom_type
+    if kind not in CELL_SHAPES:
+        raise DatasetError(
+            f"{file.path}: {cell.called} is of geometry {kind}, but only {', '.join(CELL_SHAPES)} "
+            "can be a cell: delete it, draw it anew as a rectangle, ellipse, polygon or point, or "
+            f"leave its class out with --map {cell.class_name}="
+        )
+    if kind in ("Point", "MultiPoint"):
+        xy = shapely.get_coordinates(cell.shape)
+        return np.hstack([xy - point_px / 2, xy + point_px / 2])
+    box = np.array([cell.shape.bounds])
+    if (box[:, 2:] - box[:, :2]).min() < MIN_SIDE_PX:
+        raise DatasetError(
+            f"{file.path}: {cell.called} is less than a pixel wide or high: delete it or draw it "
+            "anew"
+        )
+    return box
 
 
 def _centre_of(nucleus: object) -> Boxes:
@@ -156,3 +169,24 @@ def _check_inside(
             f"{info.width}x{info.height} px, the first at ({x:.0f}, {y:.0f}) being "
             f"{owners[first].called}: check that the file belongs to this slide, and --origin"
         )
+
+
+def drop_ignored_cells(annotations: Annotations) -> Annotations:
+    """Without the cells whose centre lies in an ignored area, which are told in a warning."""
+    if not annotations.ignored:
+        return annotations
+    area = shapely.union_all([shapely.make_valid(shape) for shape in annotations.ignored])
+    inside = shapely.intersects_xy(area, *annotations.centre_xy.T)
+    if not inside.any():
+        return annotations
+    kept = np.flatnonzero(~inside)
+    return replace(
+        annotations,
+        bbox_xyxy=annotations.bbox_xyxy[kept],
+        nucleus_xy=annotations.nucleus_xy[kept],
+        class_name=tuple(annotations.class_name[index] for index in kept),
+        warnings=(
+            *annotations.warnings,
+            f"{int(inside.sum())} cells in ignored areas are left out",
+        ),
+    )

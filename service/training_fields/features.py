@@ -24,7 +24,9 @@ from service.training_fields.types import Origin, Rgb
 #: Of GeoJSON, unpacked: a million objects take about 500 MB.
 MAX_BYTES = 1 << 30
 
-SHAPES = ("Polygon", "MultiPolygon", "Point", "MultiPoint")
+#: What may be a cell, and what QuPath draws besides, as rulers.
+CELL_SHAPES = ("Polygon", "MultiPolygon", "Point", "MultiPoint")
+OTHER_SHAPES = ("LineString", "MultiLineString", "GeometryCollection")
 #: QuPath's objects that are neither cells nor regions.
 PASSED_OVER = frozenset({"root", "tile", "tmacore", "tma_core"})
 
@@ -38,7 +40,7 @@ class Feature:
         object_type: QuPath's: "annotation", "detection" or "cell".
         class_name: as in the file; None where it has no classification.
         color: of the class, if stated.
-        shape: shapely geometry, one of `SHAPES`.
+        shape: shapely geometry, of `CELL_SHAPES` or `OTHER_SHAPES`.
         nucleus: shapely geometry of the nucleus, if drawn.
     """
 
@@ -72,19 +74,19 @@ def read_features(path: Path) -> FeatureFile:
         DatasetError: the file or one of its objects is not what QuPath writes.
     """
     content = _read_json(path)
-    found = content.get("features") if isinstance(content, dict) else content
+    objects = content.get("features") if isinstance(content, dict) else content
     if isinstance(content, dict) and content.get("type") == "Feature":
-        found = [content]
-    if not isinstance(found, list):
+        objects = [content]
+    if not isinstance(objects, list):
         raise DatasetError(
             f"{path} is no GeoJSON of objects: its top level must be a FeatureCollection, an array "
             "or a Feature; write it with QuPath's File > Export objects as GeoJSON"
         )
     about = content.get("cytolibra") if isinstance(content, dict) else None
     features = [
-        _make_feature(one, called, path)
-        for called, one in _walk(found, "object", path)
-        if _object_type(one).lower() not in PASSED_OVER
+        _make_feature(feature, called, path)
+        for called, feature in _walk(objects, "object", path)
+        if _object_type(feature).lower() not in PASSED_OVER
     ]
     return FeatureFile(path, _read_origin(about, path), tuple(features))
 
@@ -123,14 +125,14 @@ def _read_origin(about: Any, path: Path) -> Origin | None:
     return "slide" if about["origin"] == "slide" else "bounds"
 
 
-def _walk(found: list[Any], called: str, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _walk(objects: list[Any], called: str, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Objects and their children, each with how to call it."""
-    for number, one in enumerate(found, 1):
-        if not isinstance(one, dict) or not isinstance(one.get("properties") or {}, dict):
+    for number, feature in enumerate(objects, 1):
+        if not isinstance(feature, dict) or not isinstance(feature.get("properties") or {}, dict):
             raise DatasetError(f"{path}: {called} {number} is no GeoJSON Feature: delete it")
         name = f"{called} {number}"
-        yield (f"{name} (id {one['id']})" if one.get("id") else name), one
-        children = _properties(one).get("childObjects")
+        yield (f"{name} (id {feature['id']})" if feature.get("id") else name), feature
+        children = _properties(feature).get("childObjects")
         if isinstance(children, list):
             yield from _walk(children, f"{name}, child", path)
 
@@ -177,17 +179,17 @@ def _read_color(value: dict[str, Any]) -> Rgb | None:
         return (packed >> 16) & 255, (packed >> 8) & 255, packed & 255
     if not isinstance(color, list) or len(color) != 3:
         return None
-    if not all(isinstance(one, int) and 0 <= one <= 255 for one in color):
+    if not all(isinstance(part, int) and 0 <= part <= 255 for part in color):
         return None
     return color[0], color[1], color[2]
 
 
 def _read_shape(value: Any, called: str, path: Path) -> Any:
     kind = value.get("type") if isinstance(value, dict) else None
-    if kind not in SHAPES:
+    if kind not in CELL_SHAPES + OTHER_SHAPES:
         raise DatasetError(
-            f"{path}: {called} is of geometry {kind or 'none'}, but only {', '.join(SHAPES)} can "
-            "be a cell: delete it, or draw it anew as a rectangle, ellipse, polygon or point"
+            f"{path}: {called} is of geometry {kind or 'none'}, but only {', '.join(CELL_SHAPES)} "
+            "can be a cell: delete it, or draw it anew as a rectangle, ellipse, polygon or point"
         )
     try:
         shape = shapely.geometry.shape(value)

@@ -5,6 +5,7 @@ Fields share no point that is labelled, so that a cell belongs to one: that whic
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -102,6 +103,30 @@ def plan_regions(slide: LabelledSlide, index: int, options: CutOptions) -> list[
         free &= ~held
         fields += _cut_region(slide, index, options, polygon, np.flatnonzero(held))
     return fields
+
+
+def blank_ignored(fields: list[PlannedField], ignored: tuple[object, ...]) -> list[PlannedField]:
+    """The fields with ignored areas blanked, so that they are not taught as background.
+
+    Fields without a cell of which nothing is left are left out.
+
+    Args:
+        fields: of one slide.
+        ignored: shapely geometries, level-0 px.
+    """
+    if not ignored:
+        return fields
+    area = shapely.union_all([shapely.make_valid(shape) for shape in ignored])
+    kept = []
+    for field in fields:
+        x, y = field.x, field.y
+        whole = shapely.box(x, y, x + field.width, y + field.height)
+        if shapely.intersects(whole, area):
+            labelled = whole if field.region is None else field.region
+            field = replace(field, region=shapely.difference(labelled, area))
+        if len(field.cells) or field.region is None or field.region.area > 0:
+            kept.append(field)
+    return kept
 
 
 def _valid(annotations: Annotations) -> list[object]:

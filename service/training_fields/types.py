@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from service.pipeline.types import SlideInfo
 
 Origin = Literal["slide", "bounds"]
+Units = Literal["px", "um"]
 Rgb = tuple[int, int, int]
 
 DEFAULT_MPP = 0.25
@@ -44,6 +45,10 @@ class CutOptions:
         renames: class names by their name in the file; an empty one leaves the class out.
         point_size_um: side of the box around a point.
         slide_mpp: µm per level-0 px, overriding what the slides say.
+        units: of the annotations' coordinates; None takes px, and refuses what looks like µm.
+        leaves_out_unclassified: whether objects without a class are passed over, not refused.
+        splits_within_slides: whether fields of one slide may lie in several folds where there are
+            fewer slides than folds.
     """
 
     mpp: float | None = None
@@ -56,6 +61,9 @@ class CutOptions:
     renames: Mapping[str, str] = field(default_factory=dict)
     point_size_um: float = DEFAULT_POINT_SIZE_UM
     slide_mpp: float | None = None
+    units: Units | None = None
+    leaves_out_unclassified: bool = False
+    splits_within_slides: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,8 @@ class Annotations:
         regions: shapely polygons, completely labelled.
         colors: by class name, where the file states them.
         file_names: class names as they are in the file.
+        ignored: shapely geometries of QuPath's ignored classes: neither cells nor background.
+        warnings: what was left out, and why.
     """
 
     bbox_xyxy: NDArray[np.float64]
@@ -77,6 +87,8 @@ class Annotations:
     regions: tuple[Any, ...]
     colors: Mapping[str, Rgb]
     file_names: frozenset[str]
+    ignored: tuple[Any, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def centre_xy(self) -> NDArray[np.float64]:

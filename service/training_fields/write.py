@@ -5,7 +5,6 @@ Owns the files; what is cut and what it is called is decided before.
 
 import errno
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from models.atomic_write import move_into_place
 from models.classes import CellClass
 from service.errors import CytolibraError, DatasetError, NoSpaceError, SlideUnreadableError
 from service.pipeline.batches import resize_pixels
@@ -85,9 +85,9 @@ def write_fields(
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".part-", dir=output) as folder:
             damaged = _write_into(Path(folder), what, options, on_field)
-            os.replace(Path(folder) / IMAGES, output / IMAGES)
+            move_into_place(Path(folder) / IMAGES, output / IMAGES)
             # Last: without it the folder is no data set.
-            os.replace(Path(folder) / ANNOTATIONS, output / ANNOTATIONS)
+            move_into_place(Path(folder) / ANNOTATIONS, output / ANNOTATIONS)
     except OSError as error:
         raise _explain(output, error) from error
     finally:

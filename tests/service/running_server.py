@@ -44,8 +44,8 @@ class RunningServer:
         """Whether its process lives."""
         return self.process is not None and self.process.poll() is None
 
-    def start(self) -> "RunningServer":
-        """Starts it and waits until it is ready."""
+    def start(self, until: str = "/readyz") -> "RunningServer":
+        """Starts it and waits until that address answers with 200."""
         self._seen = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -53,7 +53,7 @@ class RunningServer:
             )
         url = wait_for(self._url, START_TIMEOUT_S)
         self.client = httpx.Client(base_url=url, timeout=20.0)
-        wait_for(lambda: self.client.get("/readyz").status_code == 200, START_TIMEOUT_S)
+        wait_for(lambda: self.client.get(until).status_code == 200, START_TIMEOUT_S)
         return self
 
     def stop(self, timeout_s: float = 15.0) -> int:
@@ -88,8 +88,9 @@ class RunningServer:
 
     def status(self, slide_id: str) -> dict[str, Any]:
         """How a slide stands."""
-        found: dict[str, Any] = self.client.get(f"/v1/slides/{slide_id}").raise_for_status().json()
-        return found
+        answer = self.client.get(f"/v1/slides/{slide_id}").raise_for_status()
+        status: dict[str, Any] = answer.json()
+        return status
 
     def wait_until(
         self, slide_id: str, is_so: Callable[[dict[str, Any]], bool], timeout_s: float = 30.0
@@ -127,8 +128,8 @@ def wait_for(look: Callable[[], T | None], timeout_s: float) -> T:
     """What `look` gives, once it gives something."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        found = look()
-        if found:
-            return found
+        result = look()
+        if result:
+            return result
         time.sleep(POLL_S)
     raise AssertionError(f"not within {timeout_s} s")

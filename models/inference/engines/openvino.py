@@ -35,7 +35,7 @@ class OpenVinoForward:
         self._core = openvino.Core()
         # Deformable convolutions (RepPoints) keep the sizes that they were traced with, and compute
         # places of a map in the precision of the rest: bfloat16 cannot tell 2449 from 2448.
-        self._has_places = any(type(one).__name__ == "DeformConv2d" for one in network.modules())
+        self._has_places = any(type(part).__name__ == "DeformConv2d" for part in network.modules())
         self._options = {"PERFORMANCE_HINT": "LATENCY"}
         if full_precision or self._has_places:
             self._options["INFERENCE_PRECISION_HINT"] = "f32"
@@ -47,14 +47,14 @@ class OpenVinoForward:
     def run(self, pixels: NDArray[np.uint8]) -> list[Tensor]:
         """See `Forward.run`."""
         if pixels.shape != self._shape:
-            # Static shapes are faster; a slide has one, and one for its last batch.
+            # Static shapes are faster; a slide has one shape, and another for its last batch.
             self._compiled = self._core.compile_model(
                 self._shaped(pixels.shape), "CPU", self._options
             )
             self._shape = pixels.shape
-        found = self._compiled(pixels)
+        outputs = self._compiled(pixels)
         return [
-            torch.from_numpy(np.array(found[port], np.float32)) for port in self._compiled.outputs
+            torch.from_numpy(np.array(outputs[port], np.float32)) for port in self._compiled.outputs
         ]
 
     def _shaped(self, shape: tuple[int, ...]) -> Any:

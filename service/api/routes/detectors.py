@@ -4,8 +4,9 @@ from fastapi import APIRouter
 
 from service.api.dependencies import ContextDep
 from service.api.schemas import DetectorList, detector_summary
+from service.api.version import PREFIX
 
-router = APIRouter(prefix="/v1/detectors", tags=["detectors"])
+router = APIRouter(prefix=f"{PREFIX}/detectors", tags=["detectors"])
 
 
 @router.get("", summary="List detectors")

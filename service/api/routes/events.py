@@ -9,10 +9,12 @@ from starlette.concurrency import run_in_threadpool
 
 from service.api.dependencies import Context, ContextDep, SlideDep
 from service.api.documentation import problems
+from service.api.links import RootDep
 from service.api.schemas import SlideStatus, slide_status
+from service.api.version import SLIDES_PATH
 from service.errors import SlideNotFoundError
 
-router = APIRouter(prefix="/v1/slides", tags=["slides"])
+router = APIRouter(prefix=SLIDES_PATH, tags=["slides"])
 
 POLL_INTERVAL_S = 0.5
 
@@ -33,12 +35,14 @@ POLL_INTERVAL_S = 0.5
         **problems(SlideNotFoundError),
     },
 )
-async def follow_slide(context: ContextDep, slide: SlideDep) -> AsyncIterator[ServerSentEvent]:
+async def follow_slide(
+    context: ContextDep, slide: SlideDep, root: RootDep
+) -> AsyncIterator[ServerSentEvent]:
     """One event at once and one for every change; ends after done, failed or cancelled."""
     last: SlideStatus | None = None
     while not context.stopping.is_set():
         try:
-            status = await run_in_threadpool(_read, context, slide.id)
+            status = await run_in_threadpool(_read, context, slide.id, root)
         except SlideNotFoundError:
             yield ServerSentEvent(event="deleted", data={"id": slide.id})
             return
@@ -50,5 +54,5 @@ async def follow_slide(context: ContextDep, slide: SlideDep) -> AsyncIterator[Se
         await asyncio.sleep(POLL_INTERVAL_S)
 
 
-def _read(context: Context, slide_id: str) -> SlideStatus:
-    return slide_status(context.slides.get(slide_id), context.slides)
+def _read(context: Context, slide_id: str, root: str) -> SlideStatus:
+    return slide_status(context.slides.get(slide_id), context.slides, root)

@@ -1,4 +1,4 @@
-"""Prometheus metrics, under /v1 and at the root."""
+"""Prometheus metrics, under the version's prefix and at the root."""
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST

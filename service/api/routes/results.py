@@ -1,22 +1,36 @@
 """What was found in a slide: report, annotations, thumbnail."""
 
 from contextlib import closing
+from dataclasses import astuple
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
 from service.api.annotations import AnnotationsQuery, compress, is_gzip_accepted, stream_annotations
-from service.api.dependencies import ContextDep, SlideDep
-from service.api.documentation import media, problems
+from service.api.dependencies import Context, ContextDep, SlideDep
+from service.api.documentation import CONTENT_RANGE, VALIDATORS, http_problems, media, problems
 from service.api.parameters import AnnotationFormat, Bbox, CoordinateOrigin, Labels, MinScore
+from service.api.representations import (
+    check_conditions,
+    entity_tag,
+    is_range_asked_for,
+    send_bytes,
+    send_range,
+    spool,
+    validators,
+)
 from service.api.schemas import EXAMPLE_REPORT
+from service.api.version import SLIDES_PATH
 from service.errors import (
     InvalidRequestError,
+    NoSpaceError,
     SlideNotDoneError,
     SlideNotFoundError,
     SlideUnreadableError,
 )
 from service.exports.formats import Format
+from service.pipeline.report.build import report_to_json
 from service.pipeline.report.model import SlideReport
 from service.pipeline.report.stored import read_report
 from service.pipeline.thumbnail import draw_thumbnail
@@ -25,29 +39,45 @@ from service.storage import blobs as keys
 from service.storage.detections import DetectionsFile
 from service.storage.tables import Slide, Status
 
-router = APIRouter(prefix="/v1/slides/{slide_id}", tags=["results"])
+router = APIRouter(prefix=f"{SLIDES_PATH}/{{slide_id}}", tags=["results"])
+
+PART = "The bytes that `Range` asked for."
+NOT_MODIFIED: dict[str, Any] = {
+    "description": "The client has it already: the same as its `If-None-Match` names.",
+    "headers": VALIDATORS,
+}
 
 
 @router.get(
     "/report",
     summary="Get the report",
+    response_model=SlideReport,
     responses={
         200: {
             "description": "What was counted, what it supports, what to review, what limits it.",
             "content": {"application/json": {"example": EXAMPLE_REPORT}},
+            "headers": VALIDATORS,
         },
+        304: NOT_MODIFIED,
         **problems(SlideNotFoundError, SlideNotDoneError),
+        **http_problems(412),
     },
 )
-def get_report(context: ContextDep, slide: SlideDep) -> SlideReport:
+def get_report(request: Request, context: ContextDep, slide: SlideDep) -> Response:
     """Counts per class, abnormality score, category, adequacy, suspicious cells, provenance."""
     check_done(slide)
+    tag = entity_tag(*result_identity(slide), "report")
+    headers = validators(tag)
+    unchanged = check_conditions(request, headers, tag)
+    if unchanged is not None:
+        return unchanged
 
     def read_classes() -> tuple[CellClass, ...]:
         with closing(context.blobs.open(keys.detections_key(slide.id))) as source:
             return DetectionsFile(source).facts.classes
 
-    return read_report(slide.report or {}, read_classes)
+    report = read_report(slide.report or {}, read_classes)
+    return JSONResponse(report_to_json(report), headers=headers)
 
 
 @router.get(
@@ -57,12 +87,16 @@ def get_report(context: ContextDep, slide: SlideDep) -> SlideReport:
     responses={
         200: media(
             "Streamed, compressed if the request accepts gzip.",
-            application__geo_plus_json='{"type": "FeatureCollection", "features": [...]}',
+            headers=VALIDATORS,
+            application__geo_plus_json={"type": "FeatureCollection", "features": []},
             application__x_ndjson='{"type": "Feature", ...}\n',
-            application__json='{"images": [...], "annotations": [...], "categories": [...]}',
-            text__csv="x1,y1,x2,y2,class,score,label\n",
+            application__json={"images": [], "annotations": [], "categories": []},
+            text__csv="x1,y1,x2,y2,class,score,label,id,score_NILM,score_HSIL,...\n",
         ),
-        **problems(InvalidRequestError, SlideNotFoundError, SlideNotDoneError),
+        206: {"description": PART, "headers": {**VALIDATORS, **CONTENT_RANGE}},
+        304: NOT_MODIFIED,
+        **problems(InvalidRequestError, SlideNotFoundError, SlideNotDoneError, NoSpaceError),
+        **http_problems(412, 416),
     },
 )
 def get_annotations(
@@ -75,17 +109,30 @@ def get_annotations(
     bbox: Bbox = None,
     origin: CoordinateOrigin = "slide",
 ) -> Response:
-    """All detections, or those that the filters leave, streamed without holding them all."""
+    """All cells, or those that the filters leave, streamed without holding them all.
+
+    Every cell has its id (the same in every format, run and export), box, class, score and the
+    score of every class. Cells come along a Hilbert curve, so that neighbours on the slide are
+    near each other in the stream, not by score. Without compression, `Range` gives a part, so that
+    a transfer that broke off can go on.
+    """
     check_done(slide)
-    wanted = AnnotationsQuery(format, tuple(label or ()), min_score, bbox, origin)
+    query = AnnotationsQuery(format, tuple(label or ()), min_score, bbox, origin)
+    is_gzip = is_gzip_accepted(request.headers.get("accept-encoding", ""))
+    tag = entity_tag(*result_identity(slide), "annotations", astuple(query), is_gzip)
+    headers = {**validators(tag), "Vary": "Accept-Encoding"}
+    if (unchanged := check_conditions(request, headers, tag)) is not None:
+        return unchanged
+    headers["Content-Disposition"] = f'attachment; filename="{slide.id}.{format.suffix}"'
     source = context.blobs.open(keys.detections_key(slide.id))
-    pieces = stream_annotations(source, slide, wanted)
-    headers = {
-        "Content-Disposition": f'attachment; filename="{slide.id}.{format.suffix}"',
-        "Vary": "Accept-Encoding",
-    }
-    if is_gzip_accepted(request.headers.get("accept-encoding", "")):
-        pieces, headers["Content-Encoding"] = compress(pieces), "gzip"
+    pieces = stream_annotations(source, slide, query)
+    if is_gzip:
+        headers |= {"Content-Encoding": "gzip", "Accept-Ranges": "none"}
+        return StreamingResponse(compress(pieces), headers=headers, media_type=format.media_type)
+    if is_range_asked_for(request, tag):
+        file = spool(pieces, context.data_dir.uploads, context.settings.min_free_bytes)
+        return send_range(request, file, headers, format.media_type)
+    headers["Accept-Ranges"] = "bytes"
     return StreamingResponse(pieces, headers=headers, media_type=format.media_type)
 
 
@@ -94,19 +141,45 @@ def get_annotations(
     summary="See the slide",
     response_class=Response,
     responses={
-        200: {"description": "A JPEG of the whole slide.", "content": {"image/jpeg": {}}},
+        200: {
+            "description": "A JPEG of the whole slide.",
+            "content": {"image/jpeg": {}},
+            "headers": VALIDATORS,
+        },
+        206: {
+            "description": PART,
+            "content": {"image/jpeg": {}},
+            "headers": {**VALIDATORS, **CONTENT_RANGE},
+        },
+        304: NOT_MODIFIED,
         **problems(SlideNotFoundError, SlideUnreadableError),
+        **http_problems(412, 416),
     },
 )
-def get_thumbnail(context: ContextDep, slide: SlideDep) -> Response:
+def get_thumbnail(request: Request, context: ContextDep, slide: SlideDep) -> Response:
     """At most 1,024 px on its longer side; there from the moment that the slide is accepted."""
+    tag = entity_tag(slide.id, slide.sha256, slide.mpp, "thumbnail")
+    headers = validators(tag)
+    unchanged = check_conditions(request, headers, tag)
+    return unchanged or send_bytes(
+        request, _read_thumbnail(context, slide), headers, tag, "image/jpeg"
+    )
+
+
+def result_identity(slide: Slide) -> tuple[Any, ...]:
+    """What determines the results of a slide that is done."""
+    return slide.id, slide.run, slide.sha256, slide.detector_digest, slide.finished_at
+
+
+def _read_thumbnail(context: Context, slide: Slide) -> bytes:
+    """The thumbnail, drawn when it is first asked for."""
     key = keys.thumbnail_key(slide.id)
     try:
-        picture = context.blobs.get(key)
+        return context.blobs.get(key)
     except FileNotFoundError:
         picture = draw_thumbnail(context.data_dir.slides / slide.stored_name, slide.mpp)
         context.blobs.put(key, picture)
-    return Response(picture, media_type="image/jpeg")
+    return picture
 
 
 def check_done(slide: Slide) -> None:

@@ -4,58 +4,75 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from service.api.accept import SlideRequest, accept, request_digest
+from service.api.cursor import read_cursor, write_cursor
 from service.api.dependencies import Context, ContextDep, SlideDep
-from service.api.documentation import UPLOAD_BODY, problems
-from service.api.parameters import (
-    Accession,
-    DetectorName,
-    FileName,
-    Key,
-    Limit,
-    Mpp,
-    Offset,
-    OnlyStatus,
-)
-from service.api.schemas import SlideList, SlideStatus, slide_status
-from service.api.upload import Upload, receiving
-from service.api.upload_sinks import UploadLimits
+from service.api.digests import DigestsDep
+from service.api.documentation import LOCATION, problems
+from service.api.idempotency import KeyHold, holding_key
+from service.api.links import RootDep, move_under, page_link
+from service.api.parameters import Cursor, Key, Limit, OnlyStatus
+from service.api.query_fields import QueryFieldsDep
+from service.api.schemas import SlideList, SlideStatus, slide_list, slide_status
+from service.api.upload import receiving
+from service.api.upload_description import describe_upload
+from service.api.version import SLIDES_PATH
 from service.errors import (
     BundleError,
+    DigestMismatchError,
+    DimensionsImplausibleError,
     EmptyUploadError,
+    FieldConflictError,
+    FocusStackError,
     IdempotencyConflictError,
     IdempotencyInFlightError,
     InvalidRequestError,
+    MppImplausibleError,
     MppMissingError,
     NoSpaceError,
     NotASlideError,
+    PartOfSlideError,
+    PixelsNotSquareError,
     QueueFullError,
+    ServerStoppingError,
     SlideBusyError,
     SlideNotFoundError,
     SlideTooLargeError,
     SlideUnreadableError,
     UnknownDetectorError,
+    UnknownFieldError,
     UploadInterruptedError,
 )
+from service.intake.accept import Intake, SlideRequest, accept, request_digest
+from service.intake.fields import SlideFields
+from service.intake.receive import ReceivedFile, ReceiveLimits
 from service.storage import blobs as keys
 from service.storage.idempotency import FirstAnswer
 from service.storage.tables import Status
 
-router = APIRouter(prefix="/v1/slides", tags=["slides"])
+router = APIRouter(prefix=SLIDES_PATH, tags=["slides"])
 
 REFUSALS = (
     InvalidRequestError,
+    UnknownFieldError,
+    DigestMismatchError,
     EmptyUploadError,
     UploadInterruptedError,
     IdempotencyInFlightError,
     SlideTooLargeError,
     NotASlideError,
     SlideUnreadableError,
+    PartOfSlideError,
+    FocusStackError,
     MppMissingError,
+    MppImplausibleError,
+    PixelsNotSquareError,
+    DimensionsImplausibleError,
     UnknownDetectorError,
+    FieldConflictError,
     IdempotencyConflictError,
     BundleError,
     QueueFullError,
+    ServerStoppingError,
     NoSpaceError,
 )
 
@@ -66,68 +83,78 @@ REFUSALS = (
     status_code=202,
     response_model=SlideStatus,
     responses={
-        200: {"model": SlideStatus, "description": "This slide is known; here is how it stands."},
-        202: {"description": "Accepted and queued; `Location` says where to look."},
-        **problems(*REFUSALS, instance="/v1/slides"),
+        200: {
+            "model": SlideStatus,
+            "description": "This slide is known; here is how it stands.",
+            "headers": LOCATION,
+        },
+        202: {
+            "description": "Accepted and queued; `Location` says where to look.",
+            "headers": LOCATION,
+        },
+        **problems(*REFUSALS, instance=SLIDES_PATH),
     },
-    openapi_extra=UPLOAD_BODY,
+    openapi_extra=describe_upload(),
 )
 async def post_slide(
     request: Request,
     context: ContextDep,
-    detector: DetectorName = "default",
-    mpp: Mpp = None,
-    accession: Accession = None,
-    filename: FileName = None,
+    root: RootDep,
+    fields: QueryFieldsDep,
+    digests: DigestsDep,
     idempotency_key: Key = None,
 ) -> Response:
     """Streams a whole-slide image to disk, checks that it can be opened, and queues it.
 
     A slide's identity is its content, the detector's weights, `mpp` and `accession`. Sending the
     same again gives 200 and the slide that is there; one that failed or was cancelled is queued
-    anew. A refused slide leaves nothing behind.
+    anew. A refused slide leaves nothing behind. What is stated of the slide may stand in the query
+    or in fields of the form; a name that is not known is refused, as is a field stated twice with
+    different values.
     """
-    info = await run_in_threadpool(context.catalogue.find, detector)
-    wanted = SlideRequest(info, mpp, accession)
-    limits = UploadLimits(context.settings.max_upload_bytes, context.settings.min_free_bytes)
+    if fields.is_stated("detector"):
+        # Before the upload, which may take an hour.
+        await run_in_threadpool(context.catalogue.find, fields.gather().detector)
+    limits = ReceiveLimits(context.settings.max_upload_bytes, context.settings.min_free_bytes)
     async with (
-        KeyHold(context, idempotency_key) as hold,
-        receiving(request, context.data_dir.uploads, limits, filename) as upload,
+        holding_key(context.keys, idempotency_key) as hold,
+        receiving(request, context.data_dir.uploads, limits, fields, digests) as file,
     ):
-        context.metrics.uploaded.inc(upload.size_bytes)
-        first = await run_in_threadpool(hold.repeat, upload, wanted)
-        if first is None:
-            first = await run_in_threadpool(_accept, context, upload, wanted)
-            await run_in_threadpool(hold.keep, first)
-    location = {"Location": first.answer["links"]["self"]}
-    return JSONResponse(first.answer, first.status_code, headers=location)
+        context.metrics.uploaded.inc(file.size_bytes)
+        first = await run_in_threadpool(_answer, context, hold, file, fields.gather())
+    answer = move_under(root, first.answer)
+    location = {"Location": answer["links"]["self"]}
+    return JSONResponse(answer, first.status_code, headers=location)
 
 
 @router.get(
     "",
     summary="List slides",
-    responses=problems(InvalidRequestError, instance="/v1/slides"),
+    responses=problems(InvalidRequestError, instance=SLIDES_PATH),
 )
 def list_slides(
     context: ContextDep,
+    root: RootDep,
     status: OnlyStatus = None,
-    offset: Offset = 0,
+    cursor: Cursor = None,
     limit: Limit = 50,
 ) -> SlideList:
-    """Newest first, a page at a time."""
-    page = context.slides.page(status, offset, limit)
-    following = None
-    if offset + limit < page.total:
-        following = f"/v1/slides?offset={offset + limit}&limit={limit}"
-        following += f"&status={status}" if status is not None else ""
-    shown = [slide_status(slide, context.slides) for slide in page.slides]
-    return SlideList(slides=shown, total=page.total, links={"next": following})
+    """Newest first, a page at a time: follow `links.next` until it is null.
+
+    Slides that are sent or deleted meanwhile neither hide nor repeat another.
+    """
+    after = None if cursor is None else read_cursor(cursor)
+    page = context.slides.page(status, after, limit)
+    next_page = None
+    if page.end is not None:
+        next_page = page_link(root, limit=limit, cursor=write_cursor(page.end), status=status)
+    return slide_list(page, root, next_page)
 
 
 @router.get("/{slide_id}", summary="See how a slide stands", responses=problems(SlideNotFoundError))
-def get_slide_status(context: ContextDep, slide: SlideDep) -> SlideStatus:
+def get_slide_status(context: ContextDep, slide: SlideDep, root: RootDep) -> SlideStatus:
     """Status, progress, place in the queue, and why it failed if it did."""
-    return slide_status(slide, context.slides)
+    return slide_status(slide, context.slides, root)
 
 
 @router.post(
@@ -139,12 +166,12 @@ def get_slide_status(context: ContextDep, slide: SlideDep) -> SlideStatus:
         **problems(SlideNotFoundError),
     },
 )
-def cancel_slide(context: ContextDep, slide: SlideDep) -> SlideStatus:
+def cancel_slide(context: ContextDep, slide: SlideDep, root: RootDep) -> SlideStatus:
     """A running slide stops within a batch of tiles. One that has ended stays as it is."""
     cancelled = context.slides.cancel(slide.id)
     if cancelled.status == Status.CANCELLED:
         context.jobs.remove(cancelled)
-    return slide_status(cancelled, context.slides)
+    return slide_status(cancelled, context.slides, root)
 
 
 @router.delete(
@@ -161,48 +188,28 @@ def delete_slide(context: ContextDep, slide: SlideDep) -> None:
     (context.data_dir.slides / removed.stored_name).unlink(missing_ok=True)
 
 
-class KeyHold:
-    """Holds a request's Idempotency-Key, and lets go of it if the request is refused.
-
-    Args:
-        key: None for a request without one, for which this does nothing.
-    """
-
-    def __init__(self, context: Context, key: str | None) -> None:
-        self._keys = context.keys
-        self._key = key
-        self._first: FirstAnswer | None = None
-        self._digest = ""
-
-    async def __aenter__(self) -> "KeyHold":
-        if self._key is not None:
-            self._first = await run_in_threadpool(self._keys.claim, self._key)
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        # Not in a thread: a request that is being torn down cannot wait for one any more.
-        if kind is not None and self._key is not None and self._first is None:
-            self._keys.release(self._key)
-
-    def repeat(self, upload: Upload, wanted: SlideRequest) -> FirstAnswer | None:
-        """The first answer to this same request, if this is a repetition.
-
-        Raises:
-            IdempotencyConflictError: the first was another request.
-        """
-        self._digest = request_digest(upload, wanted)
-        if self._first is not None and self._key is not None:
-            self._first.check(self._key, self._digest)
-        return self._first
-
-    def keep(self, first: FirstAnswer) -> None:
-        """Keeps the answer for repetitions."""
-        if self._key is not None:
-            answer = FirstAnswer(self._digest, first.status_code, first.answer)
-            self._keys.answer(self._key, answer)
-
-
-def _accept(context: Context, upload: Upload, wanted: SlideRequest) -> FirstAnswer:
-    accepted = accept(context, upload, wanted)
+def _answer(
+    context: Context, hold: KeyHold, file: ReceivedFile, fields: SlideFields
+) -> FirstAnswer:
+    """The answer to an upload: the one that this same request got before, or that of now, kept."""
+    detector = context.catalogue.find(fields.detector)
+    wish = SlideRequest(detector, fields.mpp, fields.accession)
+    digest = request_digest(file, wish)
+    before = hold.repeat(digest)
+    if before is not None:
+        return before
+    accepted = accept(_intake(context), file, wish)
     shown = slide_status(accepted.slide, context.slides).model_dump(mode="json")
-    return FirstAnswer("", 202 if accepted.is_queued_now else 200, shown)
+    answer = FirstAnswer(digest, 202 if accepted.is_queued_now else 200, shown)
+    hold.keep(answer)
+    return answer
+
+
+def _intake(context: Context) -> Intake:
+    return Intake(
+        slides=context.slides,
+        jobs=context.jobs,
+        folder=context.data_dir.slides,
+        check=context.check,
+        max_queue_length=context.settings.max_queue_length,
+    )

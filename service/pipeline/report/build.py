@@ -10,11 +10,13 @@ from service.pipeline.report.adequacy import judge_adequacy
 from service.pipeline.report.category import name_category
 from service.pipeline.report.model import DISCLAIMER, SlideReport
 from service.pipeline.report.provenance import trace_result
+from service.pipeline.report.quality import list_flags
 from service.pipeline.report.score import abnormality_score
-from service.pipeline.report.suspicious import CellIds, list_suspicious
+from service.pipeline.report.suspicious import list_suspicious
 from service.pipeline.tiles import TilePlan
 from service.pipeline.tissue import TissueMask
 from service.pipeline.types import (
+    CellSource,
     Detections,
     DetectorInfo,
     Options,
@@ -33,8 +35,9 @@ def build_report(
     detector: DetectorInfo,
     options: Options,
     times_s: Mapping[str, float],
+    limited_tiles: Sequence[int] = (),
     quality: Sequence[QualityFlag] = (),
-    cell_ids: CellIds | None = None,
+    slide_sha256: str | None = None,
 ) -> SlideReport:
     """The report of a slide.
 
@@ -47,14 +50,20 @@ def build_report(
         detector: that found them.
         options: as given.
         times_s: seconds by step.
-        quality: what limits the result, besides unreadable tiles, which are added here.
-        cell_ids: gives the ids of detections; None leaves them out.
+        limited_tiles: indices in the plan of tiles with as many detections as a tile may have.
+        quality: what limits the result, besides what the other arguments tell.
+        slide_sha256: of the file, for the ids of suspicious cells; None leaves them out.
     """
     classes = detector.classes
     counts = np.bincount(detections.label, minlength=len(classes))
     category = name_category(counts, classes, detector.slide_score)
-    suspicious = list_suspicious(detections, classes, category.severity, cell_ids)
-    unreadable_mm2 = area_mm2(sum(_core_px(plan, i, info) for i in unreadable_tiles), info.mpp)
+    source = CellSource(slide_sha256, detector.digest, info.mpp) if slide_sha256 else None
+    suspicious = list_suspicious(detections, classes, category.severity, source)
+    unreadable_px = sum(_core_px(plan, index, info) for index in unreadable_tiles)
+    unreadable_mm2 = area_mm2(unreadable_px, info.mpp)
+    flags = list_flags(
+        info, len(plan.tiles), len(unreadable_tiles), unreadable_mm2, len(limited_tiles)
+    )
     adequacy = judge_adequacy(
         num_cells=len(detections),
         category=category,
@@ -73,7 +82,7 @@ def build_report(
         category_code=category.code,
         adequacy=adequacy,
         suspicious=suspicious,
-        quality=(*quality, *_flag_unreadable(unreadable_tiles, plan, unreadable_mm2)),
+        quality=(*quality, *flags),
         disclaimer=DISCLAIMER,
         provenance=trace_result(info, plan, len(unreadable_tiles), detector, options, times_s),
     )
@@ -87,16 +96,6 @@ def report_to_json(report: SlideReport) -> dict[str, Any]:
 def _missing_mm2(quality: Sequence[QualityFlag]) -> float:
     missing = [flag for flag in quality if flag.code == QualityCode.AREA_NOT_IN_FILE]
     return sum(flag.area_mm2 or 0.0 for flag in missing)
-
-
-def _flag_unreadable(
-    unreadable_tiles: Sequence[int], plan: TilePlan, unreadable_mm2: float
-) -> list[QualityFlag]:
-    if not unreadable_tiles:
-        return []
-    text = f"{len(unreadable_tiles)} of {len(plan.tiles)} tiles cannot be read: damaged in the file"
-    fraction = len(unreadable_tiles) / len(plan.tiles)
-    return [QualityFlag(QualityCode.UNREADABLE_AREA, text, unreadable_mm2, fraction)]
 
 
 def _core_px(plan: TilePlan, index: int, info: SlideInfo) -> float:

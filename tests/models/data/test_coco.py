@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from models.data.coco import check_images, read_coco, read_field_pixels
+from models.data.coco import read_coco
+from models.data.field_pixels import check_images, read_field_pixels
 from models.errors import DatasetError
 
 Content = dict[str, Any]
@@ -129,7 +130,7 @@ NAN, INF = float("nan"), float("inf")
         ("images", 1, {"id": [1]}, "all whole numbers or all strings"),
         ("categories", 1, {"id": None}, "all whole numbers or all strings"),
         ("categories", 1, {"name": "LSIL"}, "two categories are named 'LSIL'"),
-        ("categories", 1, {"name": ""}, "category 4 has no name"),
+        ("categories", 1, {"name": ""}, "category 4: name is '', but must be a name; give it one"),
         ("categories", 1, {"color": [1, 2]}, "category 4: color is .1, 2."),
         ("categories", 1, {"color": [1, 2, 300]}, "category 4: color"),
         ("categories", 1, {"color": "red"}, "category 4: color is 'red'"),
@@ -150,10 +151,30 @@ NAN, INF = float("nan"), float("inf")
         ("annotations", 1, {"bbox": ["1", 0, 5, 5]}, "annotation 2: bbox .* but must be"),
         ("annotations", 1, {"nucleus": [1]}, "annotation 2: nucleus is .1., but must be"),
         ("annotations", 1, {"nucleus": [1, NAN]}, "annotation 2: nucleus"),
-        ("images", 1, {"width": 0}, "image 2: file_name, width and height are needed"),
-        ("images", 1, {"height": 40.5}, "image 2: file_name, width and height are needed"),
-        ("images", 1, {"height": NAN}, "image 2: file_name, width and height are needed"),
-        ("images", 1, {"width": "60"}, "image 2: file_name, width and height are needed"),
+        (
+            "images",
+            1,
+            {"width": 0},
+            "must be whole px above zero",
+        ),
+        (
+            "images",
+            1,
+            {"height": 40.5},
+            "must be whole px above zero",
+        ),
+        (
+            "images",
+            1,
+            {"height": NAN},
+            "must be whole px above zero",
+        ),
+        (
+            "images",
+            1,
+            {"width": "60"},
+            "must be whole px above zero",
+        ),
         ("images", 1, {"file_name": "gone.png"}, "gone.png' does not exist .*: put the image"),
         ("images", 1, {"file_name": "a\0.png"}, "image 2: .*does not exist"),
         ("images", 1, {"file_name": ""}, "image 2: .*does not exist"),

@@ -54,3 +54,19 @@ def test_folds_are_counted() -> None:
     assert describe_folds(FieldSet(fields, BETHESDA[:1])) == (
         "fields/cells by fold: none: 1/0, 0: 1/1, 1: 1/2"
     )
+
+
+def test_folds_that_share_a_slide_are_warned_of() -> None:
+    none = np.zeros((0, 4), np.float32)
+    apart, shared = (
+        FieldSet(
+            tuple(
+                Field(Path("a.png"), 9, 9, 0.25, fold, none, none[:, 0].astype(int), none, slide)
+                for fold, slide in enumerate(slides)
+            ),
+            (),
+        )
+        for slides in (("a.svs", "b.svs", None), ("a.svs", "a.svs", "b.svs"))
+    )
+    assert "warning" not in describe_folds(apart)
+    assert "1 slides, a.svs for one, lie in several folds" in describe_folds(shared)

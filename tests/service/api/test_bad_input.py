@@ -7,6 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.pipeline.mpp import MAX_MPP, MIN_MPP
+from tests.service.pipeline.container.dicom_files import write_dicom
+from tests.service.pipeline.container.tiff_files import shaded, write_tiff
 from tests.service.running_server import RunningServer, wait_for
 from tests.service.small_slide import draw_slide
 
@@ -51,9 +54,38 @@ def test_slide_without_mpp_names_the_remedy(server: RunningServer, tmp_path: Pat
     assert_problem(server.post(slide), 422, "mpp-missing", "mpp=")
 
 
-@pytest.mark.parametrize("mpp", ["0", "-1", "nan", "inf", "none", "1000"])
+@pytest.mark.parametrize("mpp", ["0", "-1", "nan", "inf", "none", "1000", "2.5", "0.025"])
 def test_wrong_mpp(server: RunningServer, slide_file: Path, mpp: str) -> None:
     assert_problem(server.post(slide_file, mpp=mpp), 400, "invalid-request", "mpp")
+
+
+def test_the_limits_of_mpp_are_described(server: RunningServer) -> None:
+    post = server.client.get("/openapi.json").json()["paths"]["/v1/slides"]["post"]
+    (mpp,) = [item for item in post["parameters"] if item["name"] == "mpp"]
+    assert (mpp["schema"]["minimum"], mpp["schema"]["maximum"]) == (MIN_MPP, MAX_MPP)
+
+
+def test_mpp_against_the_objective_is_refused(server: RunningServer, slide_file: Path) -> None:
+    answer = server.post(slide_file, mpp=2.0)
+    assert_problem(answer, 422, "mpp-implausible", "mpp=2 ", "20x")
+
+
+def test_whole_files_that_cannot_be_read_say_what_to_send(
+    server: RunningServer, tmp_path: Path
+) -> None:
+    webp = write_tiff(tmp_path / "webp.tif", compression="webp")
+    assert_problem(server.post(webp), 415, "not-a-slide", "WebP", "convert it", "JPEG")
+    big_endian = write_tiff(tmp_path / "big.tif", byteorder=">")
+    assert_problem(server.post(big_endian), 415, "not-a-slide", "big-endian", "convert it")
+    oblong = write_tiff(tmp_path / "oblong.tif", mpp_xy=(0.25, 0.5))
+    assert_problem(server.post(oblong), 422, "pixels-not-square", "0.25", "0.5", "resample")
+    stack = write_tiff(tmp_path / "stack.tif", [shaded()] * 3, subfiletype=0)
+    assert_problem(server.post(stack), 422, "focus-stack", "1, 2, 3", "page 2")
+    resampled = ["DERIVED", "PRIMARY", "VOLUME", "RESAMPLED"]
+    copy = write_dicom(tmp_path / "copy.dcm", shaded(), ImageType=resampled)
+    assert_problem(server.post(copy), 422, "part-of-slide", "384x256 px", "full resolution")
+    coarse = write_tiff(tmp_path / "coarse.tif", mpp_xy=(2.5, 2.5))
+    assert_problem(server.post(coarse), 422, "mpp-implausible", "2.5", "mpp=")
 
 
 @pytest.mark.parametrize("name", ["unknown", "../../etc", "a/b", ""])
@@ -81,7 +113,9 @@ def test_client_that_asks_first_is_spared_the_upload(server: RunningServer) -> N
 
 
 def test_form_without_file(server: RunningServer) -> None:
-    answer = server.client.post("/v1/slides", params=QUERY, files={"slide": b"data"})
+    form = b'--x\r\nContent-Disposition: form-data; name="mpp"\r\n\r\n0.5\r\n--x--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = server.client.post("/v1/slides", params=QUERY, content=form, headers=headers)
     assert_problem(answer, 400, "invalid-request", "`file`")
 
 
@@ -155,6 +189,10 @@ def test_key_of_an_upload_in_flight(server: RunningServer) -> None:
         ("PUT", "/v1/slides", 405, "method-not-allowed"),
         ("GET", "/v1/slides?limit=0", 400, "invalid-request"),
         ("GET", "/v1/slides?status=asleep", 400, "invalid-request"),
+        ("GET", "/v1/slides?offset=50", 400, "invalid-request"),
+        ("GET", "/v1/slides?cursor=50", 400, "invalid-request"),
+        ("GET", "/v1/detectors?name=fake", 400, "invalid-request"),
+        ("GET", "/v1/slides/nowhere/annotations?min_scor=0.5", 400, "invalid-request"),
     ],
 )
 def test_wrong_address(

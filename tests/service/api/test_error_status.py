@@ -48,5 +48,5 @@ def test_error_that_was_written_down_is_found_again() -> None:
 
 
 def test_problem_has_the_members_of_the_standard() -> None:
-    found = problem(INTERNAL, "detail", "/v1/slides", errors=[])
-    assert set(found) == {"type", "title", "status", "detail", "instance", "errors"}
+    members = problem(INTERNAL, "detail", "/v1/slides", errors=[])
+    assert set(members) == {"type", "title", "status", "detail", "instance", "errors"}

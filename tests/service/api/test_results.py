@@ -42,6 +42,9 @@ def test_every_format_has_the_same_cells(server: RunningServer, done: dict[str, 
     coco = annotations(server, done, format="coco").json()
     assert len(lines) == len(rows) == len(coco["annotations"]) == len(CELLS_XY)
     assert json.loads(lines[0])["type"] == "Feature"
+    ids = [json.loads(line)["id"] for line in lines]
+    assert [row["id"] for row in rows] == [each["uuid"] for each in coco["annotations"]] == ids
+    assert len(set(ids)) == len(CELLS_XY)
 
 
 def test_filters_leave_what_is_asked_for(server: RunningServer, done: dict[str, Any]) -> None:
@@ -56,6 +59,7 @@ def test_filters_leave_what_is_asked_for(server: RunningServer, done: dict[str, 
         assert feature["properties"]["classification"]["name"] in ("HSIL", "SCC", "LSIL")
         assert feature["properties"]["measurements"]["score"] >= 0.5
         assert feature["geometry"]["coordinates"][0][0][0] < 900
+        assert len(feature["properties"]["measurements"]) == 7
 
 
 def test_nothing_left_is_an_empty_collection(server: RunningServer, done: dict[str, Any]) -> None:

@@ -86,6 +86,25 @@ def test_list_is_paged(server: RunningServer, done: dict[str, Any]) -> None:
     assert everything["links"]["next"] is None
 
 
+def test_slide_deleted_while_paging_hides_no_other(server: RunningServer, tmp_path: Path) -> None:
+    sent = [
+        server.post(draw_slide(tmp_path / f"{n}.svs", 512, seed=20 + n)).json() for n in range(4)
+    ]
+    expected = [slide["id"] for slide in server.client.get("/v1/slides").json()["slides"]]
+    page = server.client.get("/v1/slides", params={"limit": 2}).json()
+    listed = [slide["id"] for slide in page["slides"]]
+    for slide in sent:
+        server.wait_until_ended(slide["id"])
+    for slide in reversed(sent[2:]):
+        assert server.client.delete(f"/v1/slides/{slide['id']}").status_code == 204
+    while (next_page := page["links"]["next"]) is not None:
+        page = server.client.get(next_page).json()
+        listed += [slide["id"] for slide in page["slides"]]
+    assert listed == expected
+    for slide in sent[:2]:
+        server.client.delete(f"/v1/slides/{slide['id']}")
+
+
 def test_idempotency_key_gives_the_first_answer(server: RunningServer, tmp_path: Path) -> None:
     slide = draw_slide(tmp_path / "key.svs", 512, seed=2)
     other = draw_slide(tmp_path / "other.svs", 512, seed=3)

@@ -72,6 +72,11 @@ def test_a_wrong_file_is_one_line_and_leaves_nothing(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_scale_that_no_scanner_has_is_one_line(slide: Path, tmp_path: Path) -> None:
+    fails(run("analyse", slide, "-o", tmp_path / "out", "--mpp", "2.5"), "mpp=2.5", "0.06 to 2")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_slide_that_is_too_damaged_is_refused_by_the_limit(slide: Path, tmp_path: Path) -> None:
     path = tmp_path / "damaged.svs"
     path.write_bytes(slide.read_bytes())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.classes import BETHESDA
 from models.data.coco import Field, FieldSet
-from models.detector import Detections, TileBatch
+from models.detector import Detections, TileBatch, spread_scores
 from service.composed_slides.detected_fields import DetectedCells, DetectedField
 from service.composed_slides.pieces import Pieces, cut_pieces
 from tests.fake_detector import FakeDetector
@@ -85,11 +85,13 @@ class SpotDetector(FakeDetector):
                 box = np.array([[x - 20, y - 20, x + 20, y + 20]]) * batch.downsample
                 boxes.append(box + np.tile(batch.origin_xy[tile], 2))
                 tiles.append(tile)
+        score, label = np.full(len(labels), 0.9, np.float32), np.array(labels, np.int16)
         return Detections(
             np.concatenate(boxes).astype(np.float32),
-            np.full(len(labels), 0.9, np.float32),
-            np.array(labels, np.int16),
+            score,
+            label,
             np.array(tiles, np.int32),
+            spread_scores(score, label, len(BETHESDA)),
         )
 
 

@@ -10,6 +10,7 @@ import pytest
 from models.phantom import PhantomSpec, draw_phantom, read_truth
 from service.errors import AnalysisCancelledError, TooMuchUnreadableError
 from service.pipeline import analyse_slide
+from service.pipeline.spatial_order import order_spatially
 from service.pipeline.types import Detections, GroupResult, InputSpec, Options, Progress
 from tests.fake_detector import FakeDetector
 from tests.service.pipeline.conftest import MakeSlide, damage_tiles
@@ -41,11 +42,12 @@ def test_every_tile_plan_finds_every_cell_once(
     phantom: tuple[Path, FakeDetector], spec: InputSpec
 ) -> None:
     path, fake = phantom
-    found = analyse_slide(path, with_plan(fake, spec)).detections
-    order = np.lexsort((fake.cells.bbox_xyxy[:, 0], -fake.cells.score))
-    np.testing.assert_array_equal(found.bbox_xyxy, fake.cells.bbox_xyxy[order])
-    np.testing.assert_array_equal(found.label, fake.cells.label[order])
-    np.testing.assert_array_equal(found.score, fake.cells.score[order])
+    detections = analyse_slide(path, with_plan(fake, spec)).detections
+    expected = order_spatially(fake.cells, 3000, 2500)
+    np.testing.assert_array_equal(detections.bbox_xyxy, expected.bbox_xyxy)
+    np.testing.assert_array_equal(detections.label, expected.label)
+    np.testing.assert_array_equal(detections.score, expected.score)
+    np.testing.assert_array_equal(detections.class_scores, expected.class_scores)
 
 
 def test_report_counts_the_truth_and_says_where_it_comes_from(

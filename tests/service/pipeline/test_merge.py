@@ -1,11 +1,13 @@
 """Merging: one cell, one detection, whatever the order and the classes."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.pipeline.merge import keep_owned, merge_boxes, merge_detections
-from service.pipeline.types import Detections, Tile, no_detections
+from service.pipeline.types import Detections, Tile, join_detections, no_detections
 
 rows = st.lists(
     st.tuples(
@@ -19,6 +21,7 @@ rows = st.lists(
     max_size=30,
 )
 thresholds = st.sampled_from([0.0, 0.3, 0.5, 0.6, 0.9])
+NUM_CLASSES = 4
 Row = tuple[int, int, int, int, float, int]
 
 
@@ -29,6 +32,7 @@ def detections(cells: list[Row]) -> Detections:
         np.array([cell[4] for cell in cells], np.float32),
         np.array([cell[5] for cell in cells], np.int16),
         np.zeros(len(cells), np.int32),
+        np.arange(len(cells) * NUM_CLASSES, dtype=np.float32).reshape(-1, NUM_CLASSES),
     )
 
 
@@ -79,10 +83,11 @@ def test_merging_again_changes_nothing_and_nothing_overlaps(
 def test_a_cell_called_two_things_is_one_cell_of_the_better_score() -> None:
     merged = merge_detections(detections([(0, 0, 20, 20, 0.5, 2), (1, 0, 20, 20, 0.7, 4)]), 0.5)
     assert merged.label.tolist() == [4]
+    assert merged.class_scores.tolist() == [[4, 5, 6, 7]]
 
 
 def test_nothing_merges_to_nothing() -> None:
-    assert len(merge_detections(no_detections(), 0.5)) == 0
+    assert len(merge_detections(no_detections(NUM_CLASSES), 0.5)) == 0
 
 
 def test_only_the_owner_tells_of_a_cell_but_both_at_the_seam() -> None:
@@ -90,14 +95,11 @@ def test_only_the_owner_tells_of_a_cell_but_both_at_the_seam() -> None:
         0: Tile(0, 0, 0, 120, (0.0, 0.0, 100.0, 100.0)),
         1: Tile(1, 80, 0, 120, (100.0, 0.0, 200.0, 100.0)),
     }
-    found = detections(
+    cells = detections(
         [(85, 40, 10, 10, 0.9, 0), (93, 40, 10, 10, 0.9, 0), (110, 40, 8, 8, 0.9, 0)]
     )
-    both = Detections(
-        np.concatenate([found.bbox_xyxy] * 2),
-        np.concatenate([found.score] * 2),
-        np.concatenate([found.label] * 2),
-        np.array([0, 0, 0, 1, 1, 1], np.int32),
+    both = replace(
+        join_detections([cells, cells]), tile_index=np.array([0, 0, 0, 1, 1, 1], np.int32)
     )
     owned = keep_owned(both, tiles, margin_px=4.0)
     told = sorted(zip(owned.tile_index.tolist(), owned.bbox_xyxy[:, 0].tolist(), strict=True))

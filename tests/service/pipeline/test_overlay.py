@@ -16,6 +16,7 @@ def cells(boxes: list[list[float]], labels: list[int]) -> Detections:
         np.full(count, 0.5, np.float32),
         np.array(labels, np.int16),
         np.zeros(count, np.int32),
+        np.zeros((count, len(BETHESDA)), np.float32),
     )
 
 
@@ -41,7 +42,7 @@ def test_an_abnormal_cell_is_not_hidden_by_a_normal_one(make_slide: MakeSlide) -
 
 def test_a_slide_without_cells_has_a_legend_all_the_same(make_slide: MakeSlide) -> None:
     with open_slide(make_slide()) as slide:
-        picture = draw_overlay(slide, no_detections(), BETHESDA, 500)
+        picture = draw_overlay(slide, no_detections(len(BETHESDA)), BETHESDA, 500)
     assert picture.shape[0] > 400
 
 
@@ -49,6 +50,6 @@ def test_damage_is_grey_and_the_rest_is_drawn(make_slide: MakeSlide) -> None:
     path = make_slide(np.full((1024, 1024, 3), 245, np.uint8), levels=())
     damage_tiles(path, 0, 2)
     with open_slide(path) as slide:
-        picture = draw_overlay(slide, no_detections(), BETHESDA, 256)
+        picture = draw_overlay(slide, no_detections(len(BETHESDA)), BETHESDA, 256)
     assert (picture[:32, :64] == DAMAGED_GREY).all()
     assert (picture[64:256] > 230).all()

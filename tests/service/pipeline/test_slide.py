@@ -9,6 +9,7 @@ import tifffile
 
 from service.errors import (
     EmptyUploadError,
+    MppImplausibleError,
     MppMissingError,
     NotASlideError,
     SlideUnreadableError,
@@ -41,7 +42,7 @@ def test_a_given_scale_overrides(make_slide: MakeSlide) -> None:
 
 @pytest.mark.parametrize("mpp", [0.0, -1.0, 50.0, float("nan")])
 def test_a_nonsense_scale_is_refused(make_slide: MakeSlide, mpp: float) -> None:
-    with pytest.raises(MppMissingError, match="mpp"):
+    with pytest.raises(MppImplausibleError, match="mpp="):
         check_slide(make_slide(), mpp=mpp)
 
 

@@ -115,13 +115,6 @@ def test_running_slide_is_not_deleted(slides: Slides, new_slide: Make) -> None:
         slides.delete(slide.id)
 
 
-def test_pages_are_newest_first(slides: Slides, new_slide: Make) -> None:
-    added = [slides.add(new_slide(letter * 64))[0].id for letter in "abc"]
-    page = slides.page(None, 1, 1)
-    assert ([slide.id for slide in page.slides], page.total) == ([added[1]], 3)
-    assert slides.page(Status.DONE, 0, 10).total == 0
-
-
 def test_tallies_outlive_their_slides(engine: Engine, slides: Slides, new_slide: Make) -> None:
     slide, _ = slides.add(new_slide())
     slides.start(slide.id, 1)

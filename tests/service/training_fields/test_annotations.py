@@ -1,6 +1,5 @@
 """Objects become cells at their place on the slide; whatever is doubtful is refused."""
 
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ from models.classes import BETHESDA
 from service.errors import DatasetError
 from service.exports.frame import Frame, Origin
 from service.exports.geojson import write_geojson
-from service.pipeline.types import Detections, SlideInfo
-from service.training_fields.annotations import place_annotations
+from service.pipeline.cell_ids import identify_cells
+from service.pipeline.types import CellSource, Detections, SlideInfo
+from service.training_fields.annotations import drop_ignored_cells, place_annotations
 from service.training_fields.features import read_features
 from service.training_fields.types import Annotations, CutOptions
 from tests.service.training_fields.objects import make_info, make_object, ring, write_objects
@@ -49,10 +49,17 @@ def test_every_point_is_a_cell_of_the_size_that_is_asked_for(tmp_path: Path) -> 
 @pytest.mark.parametrize("origin", ["slide", "bounds"])
 def test_our_own_exports_come_back_to_their_place(tmp_path: Path, origin: Origin) -> None:
     box = np.array([[500, 600, 580, 680]], np.float32)
-    found = Detections(box, np.ones(1, np.float32), np.array([2], np.int16), np.zeros(1, np.int32))
-    frame = Frame(BETHESDA, WITH_BOUNDS, origin, uuid.UUID(int=7), "not a diagnosis")
+    detections = Detections(
+        box,
+        np.ones(1, np.float32),
+        np.array([2], np.int16),
+        np.zeros(1, np.int32),
+        np.eye(6, dtype=np.float32)[[2]],
+    )
+    source = CellSource("a" * 64, "sha256:" + "b" * 64, WITH_BOUNDS.mpp)
+    frame = Frame(BETHESDA, WITH_BOUNDS, origin, source, "not a diagnosis")
     path = tmp_path / "a.geojson"
-    path.write_bytes(b"".join(write_geojson([found], frame)))
+    path.write_bytes(b"".join(write_geojson(identify_cells(detections, source), frame)))
     assert place(path, WITH_BOUNDS).bbox_xyxy.tolist() == box.tolist()
     other = "slide" if origin == "bounds" else "bounds"
     with pytest.raises(DatasetError, match="leave --origin out"):
@@ -73,9 +80,8 @@ def test_only_annotations_mark_regions(tmp_path: Path) -> None:
     path = write_objects(
         tmp_path / "a.geojson",
         make_object((0, 0, 1000, 1000), "Done"),
-        make_object(kind="detection", classification="Done"),
+        make_object((300, 300, 380, 380), "Done", kind="detection"),
         make_object(),
-        WITH_BOUNDS=1,
     )
     found = place(path, roi_class="Done")
     assert len(found.regions) == 1
@@ -96,7 +102,7 @@ def test_classes_are_renamed_or_left_out(tmp_path: Path) -> None:
         tmp_path / "a.geojson",
         make_object(classification={"name": "low", "color": [1, 2, 3]}),
         make_object(classification="dirt"),
-        make_object(),
+        make_object((300, 300, 380, 380)),
     )
     found = place(path, renames={"low": "LSIL", "dirt": ""})
     assert found.class_name == ("LSIL", "NILM")
@@ -125,3 +131,71 @@ def test_a_cell_at_the_edge_may_reach_beyond_it(tmp_path: Path) -> None:
 
 def test_no_object_is_no_cell(tmp_path: Path) -> None:
     assert place(write_objects(tmp_path / "a.geojson")).bbox_xyxy.shape == (0, 4)
+
+
+def test_ignored_classes_are_neither_cells_nor_background(tmp_path: Path) -> None:
+    path = write_objects(
+        tmp_path / "a.geojson", make_object(), make_object((0, 0, 900, 700), "Ignore*")
+    )
+    placed = place(path)
+    assert placed.class_name == ("NILM",)
+    assert [shape.bounds for shape in placed.ignored] == [(0, 0, 900, 700)]
+    without = drop_ignored_cells(placed)
+    assert without.class_name == ()
+    assert without.warnings == ("1 cells in ignored areas are left out",)
+
+
+def test_rulers_are_named_or_left_out(tmp_path: Path) -> None:
+    ruler = {"type": "LineString", "coordinates": [[10, 10], [90, 90]]}
+    path = write_objects(
+        tmp_path / "a.geojson", make_object(), make_object(geometry=ruler, classification="Ruler")
+    )
+    with pytest.raises(DatasetError, match=r"object 2 .*geometry LineString.* --map Ruler="):
+        place(path)
+    assert place(path, renames={"Ruler": ""}).class_name == ("NILM",)
+
+
+def test_objects_without_a_class_are_left_out_where_asked(tmp_path: Path) -> None:
+    ruler = {"type": "LineString", "coordinates": [[10, 10], [90, 90]]}
+    path = write_objects(
+        tmp_path / "a.geojson", make_object(), make_object(geometry=ruler, classification=None)
+    )
+    placed = place(path, leaves_out_unclassified=True)
+    assert placed.class_name == ("NILM",)
+    assert placed.warnings == ("1 objects without a class are left out",)
+
+
+def test_a_cell_listed_twice_is_taken_once(tmp_path: Path) -> None:
+    path = write_objects(
+        tmp_path / "a.geojson",
+        make_object(),
+        make_object((300, 300, 380, 380)),
+        make_object((101, 99, 181, 179), kind="detection"),
+    )
+    placed = place(path)
+    assert placed.bbox_xyxy[:, 0].tolist() == [100, 300]
+    assert placed.warnings == ("1 cells are listed twice and taken once",)
+
+
+def test_a_cell_with_two_classes_is_refused(tmp_path: Path) -> None:
+    path = write_objects(
+        tmp_path / "a.geojson", make_object(), make_object(classification="HSIL", kind="detection")
+    )
+    with pytest.raises(DatasetError, match=r"object 1 .*'NILM' and object 2 .*'HSIL': delete one"):
+        place(path)
+
+
+def test_coordinates_that_look_like_um_are_refused_until_units_are_stated(tmp_path: Path) -> None:
+    path = write_objects(tmp_path / "a.geojson", make_object((25, 50, 45, 70)))
+    with pytest.raises(DatasetError, match=r"20.0 px across, 5.0 µm.*--units um"):
+        place(path)
+    assert place(path, units="um").bbox_xyxy.tolist() == [[100, 200, 180, 280]]
+    assert place(path, units="px").bbox_xyxy.tolist() == [[25, 50, 45, 70]]
+
+
+@pytest.mark.parametrize(
+    "boxes", [[(2500, 2000, 2520, 2020), (25, 50, 45, 70)], [(25, 50, 65, 90)]]
+)
+def test_small_cells_elsewhere_and_usual_cells_are_px(tmp_path: Path, boxes: Any) -> None:
+    path = write_objects(tmp_path / "a.geojson", *map(make_object, boxes))
+    assert place(path).bbox_xyxy.tolist() == [list(box) for box in boxes]

@@ -20,28 +20,37 @@ fields = st.lists(
 
 
 @given(fields, st.integers(1, 6))
-def test_folds_are_by_slide_or_by_stripe_and_none_is_empty(
+def test_no_slide_lies_in_two_folds_and_none_is_empty(
     planned: list[PlannedField], num_folds: int
 ) -> None:
-    planned.sort(key=lambda one: one.slide)
+    planned.sort(key=lambda field: field.slide)
     folds = split_folds(planned, num_folds)
-    assert len(folds.fold) == len(planned)
-    slides = {one.slide for one in planned}
-    pairs = {(one.slide, fold) for one, fold in zip(planned, folds.fold, strict=True)}
-    if num_folds == 1 or len(slides) >= num_folds:
-        assert len(pairs) == len(slides)
-    if num_folds > 1:
-        assert folds.rule.startswith("by slide" if len(slides) >= num_folds else "by stripe")
-    per_slide = max(sum(one.slide == slide for one in planned) for slide in slides)
-    expected = num_folds if len(slides) >= num_folds else min(num_folds, per_slide)
+    slides = {field.slide for field in planned}
+    pairs = {(field.slide, fold) for field, fold in zip(planned, folds.fold, strict=True)}
+    assert len(pairs) == len(slides)
+    assert set(folds.fold) == set(range(min(num_folds, len(slides))))
+    assert ("--split-within-slides" in folds.rule) == (len(slides) < num_folds)
+
+
+@given(fields, st.integers(2, 6))
+def test_stripes_are_for_whoever_asks_and_none_is_empty(
+    planned: list[PlannedField], num_folds: int
+) -> None:
+    planned.sort(key=lambda field: field.slide)
+    folds = split_folds(planned, num_folds, splits_within_slides=True)
+    slides = {field.slide for field in planned}
+    has_enough = len(slides) >= num_folds
+    assert folds.rule.startswith("by slide" if has_enough else "by stripe")
+    per_slide = max(sum(field.slide == slide for field in planned) for slide in slides)
+    expected = num_folds if has_enough else min(num_folds, per_slide)
     assert set(folds.fold) == set(range(expected))
 
 
 def test_stripes_lie_along_the_longer_side_and_share_the_cells() -> None:
     planned = [field(0, x, y) for x in range(0, 800, 100) for y in (0, 100)]
-    folds = split_folds(planned, 4)
+    folds = split_folds(planned, 4, splits_within_slides=True)
     assert list(folds.fold) == [x // 4 for x in range(16)]
-    assert "figures on a held-out fold flatter" in folds.rule
+    assert "optimistically biased" in folds.rule
 
 
 def test_slides_are_shared_out_by_their_cells() -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from service.errors import DatasetError
 from service.pipeline.tissue import TissueMask
 from service.training_fields.plan import (
+    blank_ignored,
     find_downsample,
     plan_around_cells,
     plan_negatives,
@@ -153,3 +154,14 @@ def test_negatives_are_tissue_and_clear_of_cells() -> None:
     assert len(chosen) == 3
     again = plan_negatives(slide, 0, few, mask_of(tissue))
     assert [(one.x, one.y) for one in chosen] == [(one.x, one.y) for one in again]
+
+
+def test_ignored_areas_are_blanked_and_fields_of_nothing_else_left_out() -> None:
+    slide = make_slide([(100, 100, 180, 180), (1100, 100, 1180, 180)])
+    fields = plan_around_cells(slide, 0, CutOptions(size_px=1000))
+    empty = PlannedField(0, 2000, 0, 1000, 1000, (1000, 1000), np.zeros(0, np.int64))
+    ignored = shapely.box(1500, 0, 3000, 1000)
+    beside, partly = blank_ignored([*fields, empty], (ignored,))
+    assert beside.region is None
+    assert partly.region is not None
+    assert partly.region.bounds == (1000, 0, 1500, 1000)

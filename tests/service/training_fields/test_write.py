@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from models.data.coco import read_coco, read_field_pixels
+from models.data.coco import read_coco
+from models.data.field_pixels import read_field_pixels
 from service.errors import DatasetError, MppMissingError, NoSpaceError, NotASlideError
 from service.pipeline.slide import open_slide
 from service.training_fields import CutOptions, Source, cut_fields, find_annotations

@@ -10,15 +10,25 @@ import pytest
 from models.bundle.description import read_model
 from models.bundle.find import find_bundle
 from models.classes import BETHESDA
-from models.detector import DetectorInfo, InputSpec
+from models.detector import DetectorInfo, InputSpec, spread_scores
+from service.pipeline.cell_ids import make_cell_ids
 from service.pipeline.report.build import build_report, report_to_json
 from service.pipeline.report.model import SlideReport
+from service.pipeline.report.quality import list_flags
 from service.pipeline.report.stored import read_report
 from service.pipeline.tiles import plan_tiles
 from service.pipeline.tissue import TissueMask
-from service.pipeline.types import Detections, Options, QualityCode, QualityFlag, SlideInfo
+from service.pipeline.types import (
+    CellSource,
+    Detections,
+    Options,
+    QualityCode,
+    QualityFlag,
+    SlideInfo,
+)
 
 INFO = SlideInfo("aperio", 4000, 3000, (1.0, 4.0), 0.5, "slide", None, (255, 255, 255))
+SHA256 = "ed92d5a9f2e86df67640d6f92ce3e231419ce127131697fbbce42ad5e002c8a7"
 MASK = TissueMask(np.ones((30, 40), bool), 100.0)
 
 
@@ -29,9 +39,12 @@ def make_report(
     label = np.repeat(np.arange(6), counts).astype(np.int16)
     box = np.tile(np.array([10, 10, 50, 50], np.float32), (len(label), 1))
     score = np.linspace(0.3, 0.9, len(label)).astype(np.float32)
-    detections = Detections(box, score, label, np.zeros(len(label), np.int32))
+    tile_index, class_scores = np.zeros(len(label), np.int32), spread_scores(score, label, 6)
+    detections = Detections(box, score, label, tile_index, class_scores)
     plan = plan_tiles(INFO, MASK, detector.input)
-    return build_report(INFO, MASK, plan, [0], detections, detector, Options(), {"all": 1}, quality)
+    return build_report(
+        INFO, MASK, plan, [0], detections, detector, Options(), {"all": 1}, [1, 2], quality, SHA256
+    )
 
 
 @pytest.fixture(scope="module", params=["default", "fast", "grad-libra"])
@@ -71,7 +84,8 @@ def test_flags_of_earlier_steps_and_unreadable_tiles_are_kept(shipped: DetectorI
     missing = QualityFlag(QualityCode.AREA_NOT_IN_FILE, "tiles are missing", area_mm2=2.9)
     report = make_report([6000, 0, 0, 0, 0, 0], shipped, (plane, missing))
     assert report.quality[:2] == (plane, missing)
-    assert report.quality[2].code == "unreadable-area"
+    assert [flag.code for flag in report.quality[2:]] == ["unreadable-area", "density-limit"]
+    assert report.quality[3].fraction == 2 / report.provenance.tile_plan.num_tiles
     assert report.adequacy.reason == "mostly-not-read"
 
 
@@ -80,3 +94,18 @@ def test_json_and_back_gives_the_same_report(shipped: DetectorInfo, tmp_path: Pa
     text = orjson.dumps(report_to_json(report))
     assert read_report(orjson.loads(text), lambda: BETHESDA) == report
     assert set(SlideReport.model_json_schema()["properties"]) == set(orjson.loads(text))
+
+
+def test_what_a_slide_does_not_state_itself_is_flagged() -> None:
+    stack = replace(INFO, mpp_source="objective-power", focal_plane="3 of 7, the one in focus")
+    codes = [flag.code for flag in list_flags(stack, 9, 0, 0.0, 0)]
+    assert codes == ["mpp-from-objective-power", "focus-plane"]
+    assert list_flags(INFO, 9, 0, 0.0, 0) == []
+
+
+def test_suspicious_cells_have_the_ids_of_the_annotations(shipped: DetectorInfo) -> None:
+    report = make_report([900, 0, 0, 0, 0, 1], shipped)
+    (carcinoma,) = report.suspicious
+    box = np.array([carcinoma.cells[0].bbox_xyxy], np.float32)
+    expected = make_cell_ids(CellSource(SHA256, shipped.digest, INFO.mpp), box)
+    assert [str(carcinoma.cells[0].id)] == expected.tolist()

@@ -10,6 +10,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.metrics import Metrics
+from service.api.middleware.methods import ROUTED
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("service.api")
 
@@ -41,10 +42,12 @@ class RequestLog:
 
     def _note(self, scope: Scope, status: int, duration_s: float) -> None:
         route = str(getattr(scope.get("route"), "path", "unknown"))
-        method = scope["method"] if route != "unknown" else "unknown"
+        # Any word may stand for a method; only those of HTTP become labels.
+        method = scope["method"] if scope["method"] in (*ROUTED, "HEAD", "OPTIONS") else "other"
+        method = method if route != "unknown" else "unknown"
         self._metrics.requests.labels(method, route, str(status)).observe(duration_s)
         # Clients ask how a slide stands many times a second; that it went well is no news.
-        is_news = method != "GET" or status >= 400
+        is_news = method not in ("GET", "HEAD") or status >= 400
         # An id that is not known could be anything that someone typed.
         is_known = status < 400 and "slide_id" in scope.get("path_params", {})
         log.log(

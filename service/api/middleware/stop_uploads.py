@@ -1,0 +1,62 @@
+"""Ends uploads when the server stops, so that their clients read why instead of a cut connection.
+
+Owns the notice; the answer, 503 with Retry-After, is made where every error's is.
+"""
+
+import threading
+
+import anyio
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import ServerStoppingError
+
+POLL_S = 0.2
+WITH_BODY = ("POST", "PUT", "PATCH")
+
+
+class StopUploads:
+    """ASGI middleware.
+
+    Args:
+        stopping: set when the server begins to stop.
+    """
+
+    def __init__(self, app: ASGIApp, stopping: threading.Event) -> None:
+        self._app = app
+        self._stopping = stopping
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on with a body that ends in an error when the server stops."""
+        if scope["type"] == "http" and scope["method"] in WITH_BODY:
+            receive = StoppableBody(receive, self._stopping)
+        await self._app(scope, receive, send)
+
+
+class StoppableBody:
+    """A request's body.
+
+    The error is raised once: after it the body may be read on, to be thrown away.
+    """
+
+    def __init__(self, receive: Receive, stopping: threading.Event) -> None:
+        self._receive = receive
+        self._stopping = stopping
+        self._is_watched = True
+
+    async def __call__(self) -> Message:
+        """The next piece.
+
+        Raises:
+            ServerStoppingError: the server stops before the body has ended.
+        """
+        while self._is_watched:
+            if self._stopping.is_set():
+                self._is_watched = False
+                raise ServerStoppingError(
+                    "the server is stopping and has not kept the upload; send it again"
+                )
+            with anyio.move_on_after(POLL_S):
+                message = await self._receive()
+                self._is_watched = bool(message.get("more_body", False))
+                return message
+        return await self._receive()

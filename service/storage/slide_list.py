@@ -1,0 +1,80 @@
+"""The list of slides, a page at a time, newest first.
+
+Owns the order and where a page begins: behind a time and an id, so that slides deleted meanwhile
+hide no other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, literal, select, tuple_
+from sqlalchemy.orm import Session, defer
+
+from service.storage.tables import Slide, Status, UtcDateTime
+
+
+@dataclass(frozen=True)
+class PagePlace:
+    """A place in the list of slides, newest first: right after the slide of this time and id.
+
+    It stays where it is when that slide is deleted.
+    """
+
+    created_at: datetime
+    slide_id: str
+
+
+@dataclass(frozen=True)
+class SlidePage:
+    """Some slides of the list, newest first; their reports are not loaded.
+
+    Attributes:
+        queue_positions: by id, of those that wait.
+        total: slides of the whole list.
+        end: where the next page begins, None on the last page.
+    """
+
+    slides: Sequence[Slide]
+    queue_positions: dict[str, int]
+    total: int
+    end: PagePlace | None
+
+
+def read_page(
+    session: Session, status: Status | None, after: PagePlace | None, limit: int
+) -> SlidePage:
+    """A page of at most `limit` slides, in three queries whatever the limit.
+
+    Args:
+        status: only slides of this one; None for all.
+        after: where the page begins; None for the newest.
+    """
+    total = session.scalar(_of_status(select(func.count(Slide.id)), status)) or 0
+    slides = session.scalars(_page_query(status, after, limit + 1)).all()
+    positions = _queue_positions(session, [slide.id for slide in slides[:limit]])
+    end = None
+    if len(slides) > limit:
+        end = PagePlace(slides[limit - 1].created_at, slides[limit - 1].id)
+    return SlidePage(slides[:limit], positions, total, end)
+
+
+def _of_status(query: Select[Any], status: Status | None) -> Select[Any]:
+    return query if status is None else query.where(Slide.status == status)
+
+
+def _page_query(status: Status | None, after: PagePlace | None, limit: int) -> Select[Any]:
+    query = _of_status(select(Slide), status).options(defer(Slide.report, raiseload=True))
+    if after is not None:
+        place = tuple_(literal(after.created_at, UtcDateTime()), literal(after.slide_id))
+        query = query.where(tuple_(Slide.created_at, Slide.id) < place)
+    return query.order_by(Slide.created_at.desc(), Slide.id.desc()).limit(limit)
+
+
+def _queue_positions(session: Session, slide_ids: Sequence[str]) -> dict[str, int]:
+    """Places in the queue, from 1, of those of these slides that wait."""
+    place = func.rank().over(order_by=Slide.queued_at).label("place")
+    queue = select(Slide.id, place).where(Slide.status == Status.QUEUED).subquery()
+    query = select(queue.c.id, queue.c.place).where(queue.c.id.in_(slide_ids))
+    return {row[0]: row[1] for row in session.execute(query)}

@@ -1,0 +1,68 @@
+"""A server that stops says so to those who are sending."""
+
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.service.running_server import RunningServer, wait_for
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[RunningServer]:
+    running = RunningServer(tmp_path, CYTOLIBRA_WITH_WORKER="true").start()
+    yield running
+    if running.is_running():
+        running.stop()
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 3000000", "Transfer-Encoding: chunked"])
+def test_upload_is_told_that_the_server_stops(own_server: RunningServer, framing: str) -> None:
+    url = own_server.client.base_url
+    uploads = own_server.data / "uploads"
+    with socket.create_connection((url.host, url.port or 80), timeout=5.0) as raw:
+        raw.sendall(
+            f"POST /v1/slides?detector=fake HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n".encode()
+        )
+        raw.sendall(b"40000\r\n" if "chunked" in framing else b"")
+        raw.sendall(b"x" * 0x20000)
+        wait_for(lambda: any(uploads.iterdir()), 5.0)
+        own_server.process.send_signal(signal.SIGTERM)
+        began_s = time.monotonic()
+        head, _, body = read_answer(raw).partition(b"\r\n\r\n")
+        assert time.monotonic() - began_s < 2.0
+    lines = head.decode().lower().splitlines()
+    assert lines[0].startswith("http/1.1 503")
+    assert "content-type: application/problem+json" in lines
+    assert any(line.startswith("retry-after: ") for line in lines)
+    assert b"urn:cytolibra:problem:server-stopping" in body
+    assert own_server.end(10.0) == 0
+    assert list(uploads.iterdir()) == []
+
+
+def read_answer(raw: socket.socket) -> bytes:
+    answer = b""
+    while b"}" not in answer and (piece := raw.recv(65536)):
+        answer += piece
+    return answer
+
+
+def test_client_that_goes_on_sending_reads_the_answer(own_server: RunningServer) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"x" * 100_000
+        wait_for(lambda: any((own_server.data / "uploads").iterdir()), 5.0)
+        own_server.process.send_signal(signal.SIGTERM)
+        for _ in range(10):
+            time.sleep(0.05)
+            yield b"x" * 100_000
+
+    with httpx.Client(base_url=own_server.client.base_url, timeout=10.0) as client:
+        answer = client.post("/v1/slides", params={"detector": "fake"}, content=pieces())
+    assert answer.status_code == 503
+    assert answer.json()["type"] == "urn:cytolibra:problem:server-stopping"
+    assert int(answer.headers["retry-after"]) > 0
+    assert own_server.end(10.0) == 0

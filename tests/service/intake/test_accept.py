@@ -1,0 +1,119 @@
+"""A slide that arrives is queued, recognised or refused; a refused one leaves nothing."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from service.errors import MppMissingError, NotASlideError, QueueFullError, SlideUnreadableError
+from service.intake.accept import Intake, SlideRequest, accept, request_digest
+from service.intake.receive import ReceivedFile
+from service.jobs.client import JobQueue
+from service.jobs.durable import prepare_jobs_database
+from service.pipeline.slide import check_slide
+from service.pipeline.types import SlideInfo
+from service.storage.data_dir import DataDir
+from service.storage.database import migrate, open_database, results_url
+from service.storage.results import Slides
+from service.storage.tables import Status
+from tests.service.fake_server import known_cells
+from tests.service.small_slide import draw_slide
+
+REQUEST = SlideRequest(known_cells().info, None, "C26-1")
+
+
+@pytest.fixture
+def intake(tmp_path: Path) -> Iterator[Intake]:
+    data_dir = DataDir(tmp_path / "data")
+    data_dir.create()
+    engine = open_database(results_url(data_dir.results_db))
+    migrate(engine)
+    prepare_jobs_database(data_dir.jobs_db)
+    jobs = JobQueue(data_dir.jobs_db)
+    yield Intake(Slides(engine), jobs, data_dir.slides, check_slide, max_queue_length=2)
+    jobs.close()
+    engine.dispose()
+
+
+def arrived(path: Path, filename: str = "SMITH.svs") -> ReceivedFile:
+    data = path.read_bytes()
+    return ReceivedFile(path, hashlib.sha256(data).hexdigest(), len(data), filename)
+
+
+def slide(folder: Path, seed: int = 0, mpp: float | None = 0.5) -> ReceivedFile:
+    return arrived(draw_slide(folder / "upload.part", 256, mpp=mpp, seed=seed))
+
+
+def test_new_slide_is_queued_in_its_place(intake: Intake, tmp_path: Path) -> None:
+    file = slide(tmp_path)
+    accepted = accept(intake, file, REQUEST)
+    assert accepted.is_queued_now
+    assert (accepted.slide.status, accepted.slide.accession) == (Status.QUEUED, "C26-1")
+    assert not file.path.exists()
+    stored = intake.folder / accepted.slide.stored_name
+    assert hashlib.sha256(stored.read_bytes()).hexdigest() == file.sha256
+
+
+def test_same_slide_again_is_recognised(intake: Intake, tmp_path: Path) -> None:
+    first = accept(intake, slide(tmp_path), REQUEST)
+    again = accept(intake, slide(tmp_path), REQUEST)
+    assert (again.slide.id, again.is_queued_now) == (first.slide.id, False)
+    other = accept(intake, slide(tmp_path), replace(REQUEST, accession="C26-2"))
+    assert other.slide.id != first.slide.id
+
+
+def test_cancelled_slide_is_queued_anew(intake: Intake, tmp_path: Path) -> None:
+    first = accept(intake, slide(tmp_path), REQUEST)
+    intake.slides.cancel(first.slide.id)
+    again = accept(intake, slide(tmp_path), REQUEST)
+    assert (again.slide.id, again.is_queued_now) == (first.slide.id, True)
+    assert again.slide.run == 2
+
+
+def test_refused_slide_leaves_nothing(intake: Intake, tmp_path: Path) -> None:
+    text = tmp_path / "upload.part"
+    text.write_bytes(b"no slide at all" * 100)
+    with pytest.raises(NotASlideError):
+        accept(intake, arrived(text), REQUEST)
+    with pytest.raises(MppMissingError):
+        accept(intake, slide(tmp_path, mpp=None), REQUEST)
+    assert list(intake.folder.iterdir()) == []
+    assert intake.slides.ids() == set()
+
+
+def test_error_names_the_file_as_the_client_did(intake: Intake, tmp_path: Path) -> None:
+    def refuse(path: Path, mpp: float | None) -> SlideInfo:
+        raise SlideUnreadableError(f"{path}: {path.name} cannot be read; upload it again")
+
+    with pytest.raises(SlideUnreadableError, match=r"^SMITH\.svs: SMITH\.svs cannot"):
+        accept(replace(intake, check=refuse), slide(tmp_path), REQUEST)
+    assert list(intake.folder.iterdir()) == []
+
+
+def test_full_queue_takes_only_slides_that_it_has(intake: Intake, tmp_path: Path) -> None:
+    for seed in (1, 2):
+        accept(intake, slide(tmp_path, seed), REQUEST)
+    with pytest.raises(QueueFullError):
+        accept(intake, slide(tmp_path, 3), REQUEST)
+    assert not accept(intake, slide(tmp_path, 2), REQUEST).is_queued_now
+    assert len(list(intake.folder.iterdir())) == 2
+
+
+def test_number_in_another_form_cannot_be_stored(intake: Intake, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not normalised"):
+        accept(intake, slide(tmp_path), replace(REQUEST, accession=" C26-1"))
+
+
+def test_requests_differ_by_all_that_is_stated(tmp_path: Path) -> None:
+    file = slide(tmp_path)
+    requests = [
+        (file, REQUEST),
+        (replace(file, filename="JONES.svs"), REQUEST),
+        (replace(file, sha256="0" * 64), REQUEST),
+        (file, replace(REQUEST, accession=None)),
+        (file, replace(REQUEST, mpp=0.25)),
+    ]
+    assert len({request_digest(*request) for request in requests}) == len(requests)
+    assert request_digest(file, REQUEST) == request_digest(file, replace(REQUEST))

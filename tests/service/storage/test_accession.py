@@ -1,0 +1,67 @@
+"""A number has one form, however it was written."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.storage.accession import INVISIBLE_CATEGORIES, normalise_accession
+
+
+def normalised_or_none(text: str) -> str | None:
+    try:
+        return normalise_accession(text)
+    except ValueError:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("text", "accession"),
+    [
+        ("C26-1", "C26-1"),
+        (" C26-1", "C26-1"),
+        ("C26-1\r\n", "C26-1"),
+        ("\N{NO-BREAK SPACE}C26-1\N{IDEOGRAPHIC SPACE}", "C26-1"),
+        ("Zu\N{COMBINING DIAERESIS}rich 1", "Zürich 1"),
+        ("C26  1", "C26  1"),
+    ],
+)
+def test_number_is_trimmed_and_composed(text: str, accession: str) -> None:
+    assert normalise_accession(text) == accession
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "empty"),
+        (" \t ", "empty"),
+        ("C26\x00-1", r"character 4 is U\+0000 a control"),
+        ("C26\n-1", r"U\+000A"),
+        ("C26\N{ZERO WIDTH SPACE}-1", "ZERO WIDTH SPACE"),
+        ("\N{ZERO WIDTH NO-BREAK SPACE}C26-1", "character 1"),
+        ("C26\N{LINE SEPARATOR}1", "LINE SEPARATOR"),
+        ("C26\ud800", r"U\+D800"),
+        ("C26\N{REPLACEMENT CHARACTER}", "no UTF-8"),
+    ],
+)
+def test_what_cannot_be_seen_is_refused_by_name(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        normalise_accession(text)
+
+
+@given(st.text())
+def test_normalising_again_changes_nothing(text: str) -> None:
+    accession = normalised_or_none(text)
+    if accession is not None:
+        assert normalise_accession(accession) == accession
+        assert accession == accession.strip() == unicodedata.normalize("NFC", accession)
+        assert not {unicodedata.category(character) for character in accession} & (
+            INVISIBLE_CATEGORIES
+        )
+
+
+@given(st.text(), st.sampled_from(["", " ", "\t", "\r\n"]), st.sampled_from(["NFC", "NFD"]))
+def test_ways_to_write_a_number_are_one(text: str, around: str, form: str) -> None:
+    written = around + unicodedata.normalize(form, text) + around  # type: ignore[arg-type]
+    assert normalised_or_none(written) == normalised_or_none(text)

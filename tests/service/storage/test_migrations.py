@@ -1,0 +1,105 @@
+"""Older data directories keep every slide and result when they are brought up to date."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import Engine, text
+
+from service.storage.database import alembic_config, migrate, open_database, results_url
+from service.storage.new_slide import NewSlide
+from service.storage.results import Slides
+from service.storage.tables import Slide
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Iterator[Engine]:
+    """A results database of the first version."""
+    engine = open_database(results_url(tmp_path / "old.sqlite"))
+    config = alembic_config()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    yield engine
+    engine.dispose()
+
+
+def put(engine: Engine, slide_id: str, accession: str | None, status: str = "queued") -> str:
+    """Adds a slide as the first version did; its identity."""
+    parts = ["a" * 64, "sha256:0", 0.5, accession]
+    identity = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    with engine.begin() as connection:
+        order = connection.execute(text("SELECT count(*) FROM slides")).scalar_one()
+        connection.execute(
+            text(
+                "INSERT INTO slides (id, identity, sha256, detector, detector_digest, mpp,"
+                " accession, stored_name, size_bytes, status, run, stalled_starts,"
+                " cancel_requested, tiles_done, tiles_total, created_at, queued_at)"
+                " VALUES (:id, :identity, :sha256, 'default', 'sha256:0', 0.5, :accession, :id, 1,"
+                " :status, 1, 0, 0, 0, 0, :time, :time)"
+            ),
+            {
+                "id": slide_id,
+                "identity": identity,
+                "sha256": "a" * 64,
+                "accession": accession,
+                "status": status,
+                "time": (START + timedelta(hours=order)).strftime("%Y-%m-%d %H:%M:%S.%f"),
+            },
+        )
+    return identity
+
+
+def slide_that_a_repeat_finds(engine: Engine, accession: str | None) -> Slide | None:
+    new = NewSlide("new", "a" * 64, "default", "sha256:0", 0.5, accession, "slide.svs", ".svs", 1)
+    return Slides(engine).find(new.identity)
+
+
+def test_number_is_rewritten_with_its_identity(old: Engine) -> None:
+    put(old, "1", " C26-1 ")
+    kept = put(old, "2", "C26-2")
+    migrate(old)
+    repeated = slide_that_a_repeat_finds(old, "C26-1")
+    assert repeated is not None
+    assert (repeated.id, repeated.accession) == ("1", "C26-1")
+    assert Slides(old).get("2").identity == kept
+
+
+def test_number_without_a_visible_letter_is_none(old: Engine) -> None:
+    put(old, "1", " \x00\N{ZERO WIDTH SPACE} ")
+    migrate(old)
+    repeated = slide_that_a_repeat_finds(old, None)
+    assert repeated is not None
+    assert (repeated.id, repeated.accession) == ("1", None)
+
+
+@pytest.mark.parametrize(
+    ("slides", "finder"),
+    [
+        ([("C26-1", "queued"), (" C26-1", "done"), ("C26-1\t", "failed")], "1"),
+        ([("C26-1", "done"), (" C26-1", "done")], "0"),
+        ([(" C26-1", "failed"), ("C26-1 ", "queued")], "1"),
+        ([("C26\x07-1", "running"), ("C26-1", "cancelled")], "0"),
+        ([("", "done"), (None, "queued")], "0"),
+    ],
+)
+def test_slides_of_one_number_all_stay(
+    old: Engine, slides: list[tuple[str | None, str]], finder: str
+) -> None:
+    for place, (accession, status) in enumerate(slides):
+        put(old, str(place), accession, status)
+    migrate(old)
+    kept = Slides(old).page(None, None, 10).slides
+    assert {slide.id: slide.status for slide in kept} == {
+        str(place): status for place, (_, status) in enumerate(slides)
+    }
+    assert len({slide.accession for slide in kept}) == 1
+    repeated = slide_that_a_repeat_finds(old, kept[0].accession)
+    assert repeated is not None
+    assert repeated.id == finder
