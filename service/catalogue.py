@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 import structlog
 
+from models.bundle.description import NAME
 from models.bundle.find import list_detectors, read_info
 from models.bundle.load import load_detector
 from service.errors import BundleError, UnknownDetectorError
@@ -72,7 +73,7 @@ class BundleCatalogue:
     def find(self, name: str) -> DetectorInfo:
         """What the detector of that name says of itself."""
         # Names come from requests, and `read_info` would take the path of any folder.
-        if Path(name).name != name or Path(name).exists():
+        if not NAME.fullmatch(name):
             raise self._unknown(name)
         try:
             return self._read(name)

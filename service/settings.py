@@ -10,7 +10,8 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.errors import ConfigError
+from models.inference.devices import check_device
+from service.errors import BundleError, ConfigError
 
 PREFIX = "CYTOLIBRA_"
 GIB = 1024**3
@@ -38,7 +39,7 @@ class Settings(BaseSettings):
         max_queue_length: slides waiting; beyond that uploads get 503.
         detectors_dir: further detector bundles, one folder each, beside those shipped.
         with_worker: whether the server keeps a worker beside it.
-        engine, device: how detectors run.
+        engine, device: how detectors run; a device is auto, cpu, cuda, or cuda:N.
         batch_size: tiles per call of the detector.
         group_size: tiles per durable step; what a killed worker may have to do again.
         num_readers: threads that read tiles ahead of the detector.
@@ -104,9 +105,20 @@ def read_settings(**given: Any) -> Settings:
             f"setting {name} = {first['input']!r}: {first['msg']}; "
             f"set it as an option or as {PREFIX}{name.upper()}"
         ) from error
+    if settings.with_worker:
+        _check_device(settings)
     if settings.detectors_dir is not None and not settings.detectors_dir.is_dir():
         raise ConfigError(
             f"setting detectors_dir = {settings.detectors_dir}: no such folder; make it or leave "
             f"{PREFIX}DETECTORS_DIR unset"
         )
     return settings.model_copy(update={"data_dir": settings.data_dir.resolve()})
+
+
+def _check_device(settings: Settings) -> None:
+    try:
+        check_device(settings.engine, settings.device)
+    except BundleError as error:
+        raise ConfigError(
+            f"setting device = {settings.device!r}: {error}; set {PREFIX}DEVICE"
+        ) from error

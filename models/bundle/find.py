@@ -1,5 +1,6 @@
 """Which detector bundles there are, and what each says of itself; nothing here needs torch."""
 
+import os
 from pathlib import Path
 
 from models.bundle.description import NAME, read_model
@@ -13,6 +14,9 @@ ZOO_DIR = Path(__file__).parent.parent / "zoo"
 def find_bundle(name_or_path: str, extra_dir: Path | None = None) -> Path:
     """The folder of a shipped detector, of one in `extra_dir`, or of a path to a bundle.
 
+    A bare name is never a path, so that a folder in the working directory cannot stand for a
+    detector of its name: it is given as "./NAME".
+
     Raises:
         UnknownDetectorError: there is none; lists the known names.
     """
@@ -20,12 +24,12 @@ def find_bundle(name_or_path: str, extra_dir: Path | None = None) -> Path:
         for folder in (ZOO_DIR, extra_dir):
             if folder is not None and (folder / name_or_path / MODEL_FILE).is_file():
                 return folder / name_or_path
-    path = Path(name_or_path)
-    if path.is_dir() and (path / MODEL_FILE).exists():
-        return path
+    elif _has_separator(name_or_path) and (Path(name_or_path) / MODEL_FILE).is_file():
+        return Path(name_or_path)
     known = ", ".join(sorted(_names(extra_dir))) or "none"
     raise UnknownDetectorError(
-        f"no detector {name_or_path!r}: known are {known}; or give the folder of a bundle"
+        f"no detector {name_or_path!r}: known are {known}; or give the folder of a bundle as a "
+        "path, one in the working directory as ./FOLDER"
     )
 
 
@@ -46,6 +50,10 @@ def list_detectors(extra_dir: Path | None = None) -> list[DetectorInfo]:
         BundleError: one of them is broken; names it.
     """
     return [read_info(name, extra_dir) for name in sorted(_names(extra_dir))]
+
+
+def _has_separator(text: str) -> bool:
+    return any(separator in text for separator in (os.sep, os.altsep) if separator)
 
 
 def _names(extra_dir: Path | None) -> set[str]:

@@ -1,6 +1,6 @@
-"""How many cells a tile may give: far more than any preparation holds, so that it never binds there.
+"""How many cells a tile may give: far more than any preparation holds.
 
-It is stated per area, so that it is the same limit for tiles of every size.
+The limit is stated per area, so that it is the same limit for tiles of every size.
 """
 
 import math

@@ -111,7 +111,8 @@ class HeadReader:
     def _keep_usable(self, bbox_xyxy: Tensor, class_scores: Tensor) -> Candidates:
         sides = bbox_xyxy[:, 2:] - bbox_xyxy[:, :2]
         usable = (sides > self._min_side_px).all(dim=1)
-        usable &= bbox_xyxy.isfinite().all(dim=1) & class_scores.isfinite().all(dim=1)
+        # Boxes may overflow though all that the network gave is finite.
+        usable &= bbox_xyxy.isfinite().all(dim=1)
         return Candidates(bbox_xyxy[usable].float().numpy(), class_scores[usable].float().numpy())
 
 

@@ -57,7 +57,9 @@ def join_scores(
         combined[index] = _combine(of_side, best[index], side_support)
     share = score / np.maximum(best[side].T, SMALLEST)
     rank = combined / np.maximum(combined.max(axis=0), SMALLEST)
-    joined = combined[side].T * share ** (1 + rival_power) * rank[side].T ** rival_power
+    joined: NDArray[np.float64] = (
+        combined[side].T * share ** (1 + rival_power) * rank[side].T ** rival_power
+    )
     return joined.astype(np.float32)
 
 
@@ -72,7 +74,8 @@ def least_best_score(combined: float, num_classes: int, side_support: float) -> 
 def _combine(
     score: NDArray[np.float64], best: NDArray[np.float64], side_support: float
 ) -> NDArray[np.float64]:
-    """(K,) combined score of a side; `score` (K, S) of its classes, `best` (K,) the best of them."""
+    """(K,) combined score of a side, from (K, S) scores of its classes and the (K,) best."""
     best = np.minimum(best, MAX_SCORE)
     log_doubt = np.log1p(-side_support * np.minimum(score, MAX_SCORE)).sum(axis=1)
-    return -np.expm1(log_doubt + np.log1p(-best) - np.log1p(-side_support * best))
+    log_doubt += np.log1p(-best) - np.log1p(-side_support * best)
+    return np.asarray(-np.expm1(log_doubt))

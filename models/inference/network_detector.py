@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from models.bundle.description import BundleModel
 from models.calibrate.probability import Calibration
@@ -64,10 +64,15 @@ class NetworkDetector:
         return self._info
 
     def detect(self, batch: TileBatch) -> Detections:
-        """Cells of every tile, in level-0 px; see `models.detector.Detector.detect`."""
+        """Cells of every tile, in level-0 px; see `models.detector.Detector.detect`.
+
+        Raises:
+            BundleError: the network gives numbers that are not finite.
+        """
         if not len(batch.pixels):
             return no_detections(len(self._info.classes))
         raw = self._forward.run(batch.pixels)
+        self._check_finite(raw)
         height_px, width_px = batch.pixels.shape[1:3]
         by_tile = self._reader.read(raw, (height_px, width_px))
         limit = limit_cells(width_px, height_px, self._info.input.mpp)
@@ -77,6 +82,14 @@ class NetworkDetector:
             detections = self._report(cells, batch, tile_index)
             parts.append(_keep_best(detections, limit))
         return join_detections(parts)
+
+    def _check_finite(self, raw: list[Tensor]) -> None:
+        """A tile whose numbers overflow would else give no cells, as if there were none."""
+        if not all(bool(level.isfinite().all()) for level in raw):
+            raise BundleError(
+                f"detector {self._info.name!r} gives numbers that are not finite: its weights are "
+                "broken, or too large for the short floats of this engine; train it anew"
+            )
 
     def _least_reported(self) -> float:
         """The network's score below which no cell can reach a threshold: most need not be cells."""
@@ -141,8 +154,8 @@ def _check_fit(model: BundleModel, network: nn.Module) -> None:
     score_thr = test_cfg.get("score_thr") if isinstance(test_cfg, dict) else None
     if not isinstance(score_thr, int | float) or not 0 <= score_thr < 1:
         raise BundleError(
-            f"network.test_cfg.score_thr of {model.name!r} is {str(score_thr)[:40]!r}: give a number "
-            "from 0 to below 1; candidates with less are not read"
+            f"network.test_cfg.score_thr of {model.name!r} is {str(score_thr)[:40]!r}: give "
+            "a number from 0 to below 1; candidates with less are not read"
         )
     if head.num_classes != len(model.classes):
         raise BundleError(

@@ -64,7 +64,11 @@ def calibrate(
     chosen = choose_serving(read_model(folder), tile_size, side_support, rival_power)
     calibrated, slide_score = _fit(folder, chosen, held_out)
     content = calibrated.model.model_dump(mode="json", exclude={"weights_sha256"})
-    facts = {"calibrated_on_fold": fold, "slides": slide_score.figures}
+    facts = {
+        "calibrated_on_fold": fold,
+        "measured_with_engine": calibrated.detector.info.engine,
+        "slides": slide_score.figures,
+    }
     if apply_to:
         facts |= {"measured_weights": calibrated.model.weights_sha256}
     content |= {
@@ -98,7 +102,7 @@ def _fit(
             calibrated.detector,
             held_out,
             _warn,
-            lambda seen, total: bar.update(task, completed=seen, total=total),
+            lambda done, total: bar.update(task, completed=done, total=total),
         )
     return calibrated, slide_score
 

@@ -10,10 +10,13 @@ if TYPE_CHECKING:
     from models.measure.evaluate import Evaluation
 
 KNOWN = (
-    "learned from these fields: the figures flatter it. Judge it on fields it never saw, or a "
-    "network of the same recipe on a fold held out of it"
+    "learned from these fields: the figures are optimistically biased. Judge it on fields it never "
+    "saw, or a network of the same recipe on a fold held out of it"
 )
-UNKNOWN = "does not say what it learned from: if these fields are among it, the figures flatter it"
+UNKNOWN = (
+    "does not say what it learned from: if these fields are among it, the figures are "
+    "optimistically biased"
+)
 
 
 def evaluate(
@@ -25,7 +28,9 @@ def evaluate(
     json_path: Annotated[
         Path | None, typer.Option("--json", help="Also write the figures to this file.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="auto, torch or openvino.")] = "torch",
+    engine: Annotated[
+        str, typer.Option(help="auto, the one that serves; torch; or openvino.")
+    ] = "auto",
     slides: Annotated[
         bool, typer.Option("--slides", help="Judge the slide score on composed slides instead.")
     ] = False,
@@ -54,10 +59,13 @@ def evaluate(
 
     info = read_info(detector)
     fields = read_coco(data)
-    if [one.name for one in fields.classes] != [one.name for one in info.classes]:
+    labelled, known = (
+        [cell_class.name for cell_class in classes] for classes in (fields.classes, info.classes)
+    )
+    if labelled != known:
         raise DatasetError(
-            f"{data} has the classes {[one.name for one in fields.classes]}, but detector "
-            f"{info.name!r} knows {[one.name for one in info.classes]}: they must agree"
+            f"{data} has the classes {labelled}, but detector {info.name!r} knows {known}: they "
+            "must agree"
         )
     chosen = fields if fold is None else fields.only_fold(fold)
     require_mpp(chosen)
@@ -71,9 +79,11 @@ def evaluate(
         task = bar.add_task("Detecting", total=len(chosen.fields))
         results = detect_fields(model, chosen, lambda: bar.advance(task))
     figures = measure(results, info.classes, info.score_thresholds, info.merge_iou)
-    _print(figures)
+    served_by = model.info.engine
+    _print(figures, served_by)
     if json_path is not None:
-        content = {"detector": {"name": info.name, "digest": info.digest}} | figures.to_json()
+        facts = {"name": info.name, "digest": info.digest, "engine": served_by}
+        content = {"detector": facts} | figures.to_json()
         json_path.parent.mkdir(parents=True, exist_ok=True)
         json_path.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
 
@@ -89,7 +99,7 @@ def _warn_if_known(detector: str, fields: "FieldSet", fold: int | None) -> None:
         typer.echo(f"warning: {model.name} {KNOWN if known else UNKNOWN}", err=True)
 
 
-def _print(figures: "Evaluation") -> None:
+def _print(figures: "Evaluation", engine: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -103,18 +113,20 @@ def _print(figures: "Evaluation") -> None:
     table.add_row("abnormal cell", _show(figures.abnormal_ap50), _show(centre["abnormal_ap50"]))
     rates = Table("at shipped thresholds", "precision", "recall", "F1")
     for name, rate in (
-        ("any cell found", figures.any_cell),
+        ("any cell", figures.any_cell),
         ("normal vs abnormal", figures.normal_vs_abnormal),
     ):
         rates.add_row(name, _show(rate.precision), _show(rate.recall), _show(rate.f1))
     names = [*figures.class_names, "none"]
-    matrix = Table("true \\ found", *names, title="Confusion of cells")
+    matrix = Table("true \\ detected", *names, title="Confusion of cells")
     for name, row in zip(names, figures.confusion.tolist(), strict=True):
         matrix.add_row(name, *[str(count) for count in row])
     console = Console()
     for part in (table, rates, matrix):
         console.print(part)
-    console.print(f"{figures.num_cells} cells on {figures.num_images} fields")
+    console.print(
+        f"{figures.num_cells} cells on {figures.num_images} fields, detected by engine {engine}"
+    )
 
 
 def _show(value: float | None) -> str:

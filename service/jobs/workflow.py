@@ -7,7 +7,7 @@ Owns what happens to a slide that fails, is cancelled, or kills the worker; the 
 import errno
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +23,7 @@ from service.errors import (
 )
 from service.jobs.loaded_detectors import LoadedDetectors
 from service.pipeline import analyse_slide
+from service.pipeline.report.build import report_to_json
 from service.pipeline.thumbnail import draw_thumbnail
 from service.pipeline.types import Analysis, CellSource, GroupResult, Options, Progress
 from service.settings import Settings
@@ -134,7 +135,7 @@ class SlideJob:
             return decode_group(kept, classes)
 
         tell = ProgressNote(self.slides, slide.id)
-        return analyse_slide(self._path(slide), detector, options, run_group, tell)
+        return analyse_slide(self._path(slide), detector, options, run_group, tell, slide.sha256)
 
     def _keep(self, slide: Slide, analysis: Analysis) -> None:
         """Detections and thumbnail first: a slide that is done has them."""
@@ -144,7 +145,7 @@ class SlideJob:
         self.blobs.put(keys.detections_key(slide.id), encoded)
         thumbnail = draw_thumbnail(self._path(slide), slide.mpp)
         self.blobs.put(keys.thumbnail_key(slide.id), thumbnail)
-        report = asdict(analysis.report)
+        report = report_to_json(analysis.report)
         if not insist(lambda: self.slides.finish(slide.id, report, analysis.report.num_cells)):
             raise AnalysisCancelledError(f"slide {slide.id} was cancelled")
 

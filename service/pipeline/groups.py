@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from models.inference.cell_limit import limit_cells
 from service.pipeline.batches import read_batches
 from service.pipeline.geometry import um_to_level0
 from service.pipeline.merge import SEAM_MARGIN_UM, keep_owned
@@ -19,9 +20,11 @@ from service.pipeline.types import (
     Detections,
     Detector,
     GroupResult,
+    InputSpec,
     Options,
     SlideInfo,
     Tile,
+    TileBatch,
     join_detections,
     no_detections,
 )
@@ -54,18 +57,28 @@ def find_cells(
     """
     by_index = {tile.index: tile for tile in tiles}
     margin_px = um_to_level0(SEAM_MARGIN_UM, slide.info.mpp)
-    parts, unreadable, num_done = [no_detections(len(detector.info.classes))], list[int](), 0
+    parts, num_done = [no_detections(len(detector.info.classes))], 0
+    unreadable, limited = list[int](), list[int]()
     batches = read_batches(slide, plan, tiles, options.batch_size, options.num_readers)
     # Closed before the slide is, whatever happens: a reader must not read from a closed handle.
     with closing(batches):
         for read in batches:
             unreadable.extend(read.unreadable)
             if len(read.tile_index):
-                detections = _within(slide.info, detector.detect(read.batch), read.tile_index)
+                in_batch = detector.detect(read.batch)
+                limited += read.tile_index[_at_limit(in_batch, read.batch, plan.spec)].tolist()
+                detections = _within(slide.info, in_batch, read.tile_index)
                 parts.append(keep_owned(detections, by_index, margin_px))
             num_done += len(read.tile_index) + len(read.unreadable)
             on_tiles(num_done)
-    return GroupResult(join_detections(parts), tuple(unreadable))
+    return GroupResult(join_detections(parts), tuple(unreadable), tuple(limited))
+
+
+def _at_limit(detections: Detections, batch: TileBatch, spec: InputSpec) -> NDArray[np.int64]:
+    """Which tiles of a batch have as many detections as a detector gives of a tile at most."""
+    num_tiles, height_px, width_px = batch.pixels.shape[:3]
+    counts = np.bincount(detections.tile_index, minlength=num_tiles)
+    return np.flatnonzero(counts >= limit_cells(width_px, height_px, spec.mpp))
 
 
 def _within(info: SlideInfo, detections: Detections, tile_index: NDArray[np.int32]) -> Detections:

@@ -32,7 +32,7 @@ CLASS_SCORE_PREFIX = "score_"
 #: save.
 ROW_GROUP_SIZE = 10_000
 FACTS = b"cytolibra"
-UNREADABLE = b"unreadable_tiles"
+UNREADABLE, LIMITED = b"unreadable_tiles", b"limited_tiles"
 
 Box = tuple[float, float, float, float]
 
@@ -56,7 +56,8 @@ def encode_group(group: GroupResult, classes: Sequence[CellClass]) -> bytes:
     """An Arrow stream of one group of tiles; `classes` in label order."""
     detections = group.detections
     schema = pa.schema([*_fields(classes), pa.field(TILE_INDEX, pa.int32())])
-    schema = schema.with_metadata({UNREADABLE: json.dumps(group.unreadable_tiles).encode()})
+    tiles = {UNREADABLE: group.unreadable_tiles, LIMITED: group.limited_tiles}
+    schema = schema.with_metadata({key: json.dumps(value).encode() for key, value in tiles.items()})
     arrays = [*_arrays(detections), pa.array(detections.tile_index)]
     buffer = io.BytesIO()
     with pa.ipc.new_stream(buffer, schema) as writer:
@@ -68,9 +69,11 @@ def decode_group(data: bytes, classes: Sequence[CellClass]) -> GroupResult:
     """What `encode_group` was given; class scores are NaN in groups of before there were any."""
     with pa.ipc.open_stream(data) as reader:
         table = reader.read_all()
-    unreadable = json.loads(table.schema.metadata[UNREADABLE])
+    facts = table.schema.metadata
+    unreadable, limited = (json.loads(facts.get(key, b"[]")) for key in (UNREADABLE, LIMITED))
     tile_index = table[TILE_INDEX].to_numpy().astype(np.int32)
-    return GroupResult(_detections(table, classes, tile_index), tuple(unreadable))
+    detections = _detections(table, classes, tile_index)
+    return GroupResult(detections, tuple(unreadable), tuple(limited))
 
 
 def encode_detections(detections: Detections, facts: DetectionFacts) -> bytes:

@@ -14,6 +14,15 @@ def test_only_names_are_looked_up(tmp_path: Path, name: str) -> None:
         BundleCatalogue(tmp_path).find(name)
 
 
+def test_a_folder_in_the_working_directory_does_not_hide_a_detector_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = BundleCatalogue(None).find("fast")
+    (tmp_path / "fast").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert BundleCatalogue(None).find("fast") == here
+
+
 def test_broken_bundle_is_left_out_and_named_when_asked_for(tmp_path: Path) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "model.json").write_text("{")

@@ -57,3 +57,14 @@ def test_another_process_reads_the_same_settings(
 def test_settings_cannot_be_changed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="frozen"):
         read_settings(data_dir=tmp_path).port = 1
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "CPU"])
+def test_a_device_that_is_none_is_refused_at_the_start(tmp_path: Path, device: str) -> None:
+    with pytest.raises(ConfigError, match=f"device = '{device}'.*use auto, cpu, cuda, or cuda:0"):
+        read_settings(data_dir=tmp_path, device=device)
+
+
+def test_an_engine_that_does_not_run_on_the_device_is_refused_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'openvino' runs on the CPU.*CYTOLIBRA_DEVICE"):
+        read_settings(data_dir=tmp_path, engine="openvino", device="cuda")

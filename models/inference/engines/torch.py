@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from models.bundle.description import InputModel
 from models.inference.engines.graph import RawOutputs
-from models.inference.precision import has_bfloat16
+from models.inference.precision import fast_dtype
 
 
 class TorchForward:
-    """Runs the graph in torch, in bfloat16 where the hardware multiplies it."""
+    """Runs the graph in torch, in short floats where the hardware multiplies them."""
 
     def __init__(
         self, network: nn.Module, spec: InputModel, device: str, full_precision: bool = False
@@ -22,15 +22,13 @@ class TorchForward:
         self._device = torch.device(device)
         graph = RawOutputs(network, spec).eval().to(self._device)
         self._graph = graph.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._half = has_bfloat16(self._device) and not full_precision
+        self._dtype = torch.float32 if full_precision else fast_dtype(self._device)
 
     @torch.inference_mode()
     def run(self, pixels: NDArray[np.uint8]) -> list[Tensor]:
         """See `Forward.run`."""
         batch = torch.from_numpy(pixels).to(self._device)
-        precision = (
-            torch.autocast(self._device.type, dtype=torch.bfloat16) if self._half else nullcontext()
-        )
-        with precision:
+        short = self._dtype != torch.float32
+        with torch.autocast(self._device.type, dtype=self._dtype) if short else nullcontext():
             outputs = self._graph(batch)
         return [output.float().cpu() for output in outputs]

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from models.bundle.description import read_model
-from models.bundle.find import find_bundle, list_detectors, read_info
+from models.bundle.find import ZOO_DIR, find_bundle, list_detectors, read_info
 from models.bundle.load import load_detector, load_network
 from models.bundle.write import write_bundle
 from models.errors import BundleError, UnknownDetectorError
@@ -77,6 +77,18 @@ def test_the_digest_follows_every_change(bundle: Path) -> None:
 def test_detectors_are_found_by_name_in_a_folder_of_ones_own(bundle: Path) -> None:
     assert find_bundle("small", bundle.parent) == bundle
     assert "small" in [info.name for info in list_detectors(bundle.parent)]
+
+
+def test_a_bare_name_is_never_a_folder_of_the_working_directory(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(bundle.parent)
+    with pytest.raises(UnknownDetectorError, match=r"as \./FOLDER"):
+        find_bundle("small")
+    assert find_bundle("./small") == Path("small")
+    (bundle.parent / "fast").mkdir()
+    (bundle.parent / "fast" / "model.json").write_text("{")
+    assert find_bundle("fast") == ZOO_DIR / "fast"
 
 
 @pytest.mark.parametrize("name", ["nothing", "../small", "a/b", "", "."])

@@ -15,7 +15,7 @@ from service.errors import TooMuchUnreadableError
 from service.pipeline import analyse_slide
 from service.pipeline.slide import check_slide, open_slide
 from service.pipeline.tissue import find_tissue
-from service.pipeline.types import Analysis, InputSpec, Options
+from service.pipeline.types import Analysis, InputSpec, Options, QualityCode
 from tests.service.pipeline.pyramids import (
     TILE_PX,
     NucleusDetector,
@@ -157,7 +157,7 @@ def test_tiles_missing_from_a_low_level_are_read_from_a_finer_one(
     analysis = assert_same_cells(path, detector, expected)
     assert analysis.slide.level_downsamples == (1.0, 4.0)
     assert analysis.report.adequacy.unreadable_area_mm2 == 0
-    assert analysis.report.provenance["not_in_file"]["area_mm2"] == 0
+    assert analysis.report.provenance.not_in_file.area_mm2 == 0
 
 
 @pytest.mark.parametrize("compression", ["deflate", None])
@@ -175,12 +175,15 @@ def test_tissue_missing_from_level_0_is_told_and_counts_as_unreadable(
 ) -> None:
     path = write_pyramid(tmp_path / "a.tif", [picture, shrink(picture, 4)], {0: {(3, 4)}})
     analysis = analyse_slide(path, DETECTORS[0], Options(max_unreadable_fraction=0.9))
-    missing = analysis.report.provenance["not_in_file"]
+    missing = analysis.report.provenance.not_in_file
     tile_mm2 = (TILE_PX * MPP / 1000) ** 2
-    assert missing["area_mm2"] == pytest.approx(tile_mm2)
-    assert 0.2 * tile_mm2 < missing["with_tissue_area_mm2"] < 1.2 * tile_mm2
-    assert analysis.report.adequacy.unreadable_area_mm2 >= missing["with_tissue_area_mm2"]
-    assert analysis.report.provenance["unreadable"]["num_tiles"] >= 1
+    assert missing.area_mm2 == pytest.approx(tile_mm2)
+    assert 0.2 * tile_mm2 < missing.with_tissue_area_mm2 < 1.2 * tile_mm2
+    assert analysis.report.adequacy.unreadable_area_mm2 >= missing.with_tissue_area_mm2
+    codes = [flag.code for flag in analysis.report.quality]
+    assert QualityCode.AREA_NOT_IN_FILE in codes
+    assert QualityCode.UNREADABLE_AREA in codes
+    assert analysis.report.provenance.unreadable.num_tiles >= 1
     low, high = np.array([4, 3]) * TILE_PX, np.array([5, 4]) * TILE_PX
     places = expected[0]
     clear = ((places < low - 80) | (places > high + 80)).any(axis=1)
@@ -204,9 +207,9 @@ def test_what_no_level_holds_is_told_but_no_alarm(tmp_path: Path, picture: Pixel
     low = {(row, 2) for row in range(2)}
     path = write_pyramid(tmp_path / "a.tif", levels, {0: right, 1: low})
     report = analyse_slide(path, DETECTORS[0]).report
-    area = report.provenance["not_in_file"]["area_mm2"]
+    area = report.provenance.not_in_file.area_mm2
     assert area == pytest.approx(len(right) * (TILE_PX * MPP / 1000) ** 2)
-    assert report.provenance["not_in_file"]["with_tissue_area_mm2"] == 0
+    assert report.provenance.not_in_file.with_tissue_area_mm2 == 0
     assert report.adequacy.unreadable_area_mm2 == 0
 
 
@@ -219,7 +222,7 @@ def test_a_tile_without_a_place_is_unreadable_not_the_files_own_header(
     displace_tile(path, 0, 3 * 7 + 4)
     report = analyse_slide(path, DETECTORS[0], Options(max_unreadable_fraction=0.9)).report
     assert report.adequacy.unreadable_area_mm2 > 0
-    assert report.provenance["unreadable"]["num_tiles"] >= 1
+    assert report.provenance.unreadable.num_tiles >= 1
 
 
 def test_a_level_too_coarse_for_the_mask_still_shows_what_level_0_lacks(
@@ -244,10 +247,11 @@ def test_a_container_without_a_table_of_tiles_is_asked_for_its_pixels(
     path = write_pyramid(tmp_path / "low.tif", [*levels, macro(picture)], missing)
     analysis = assert_same_cells(path, DETECTORS[0], expected)
     assert analysis.slide.level_downsamples == (1.0, 4.0)
+    assert [flag.code for flag in analysis.report.quality][:1] == [QualityCode.LEVELS_LEFT_OUT]
     assert analysis.report.adequacy.unreadable_area_mm2 == 0
     block = {(row, column) for row in range(4) for column in range(1, 4)}
     path = write_pyramid(tmp_path / "full.tif", levels, {0: block})
     options = Options(max_unreadable_fraction=0.9)
     report = analyse_slide(path, DETECTORS[0], options).report
-    assert report.provenance["not_in_file"]["with_tissue_area_mm2"] > 0
+    assert report.provenance.not_in_file.with_tissue_area_mm2 > 0
     assert report.adequacy.unreadable_area_mm2 > 0

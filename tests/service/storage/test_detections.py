@@ -64,11 +64,13 @@ def assert_same(left: Detections, right: Detections) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 100])
 def test_group_comes_back(count: int) -> None:
-    group = GroupResult(random_detections(count) if count else no_detections(len(BETHESDA)), (3, 7))
+    detections = random_detections(count) if count else no_detections(len(BETHESDA))
+    group = GroupResult(detections, (3, 7), limited_tiles=(4,))
     back = decode_group(encode_group(group, BETHESDA), BETHESDA)
     assert_same(back.detections, group.detections)
     np.testing.assert_array_equal(back.detections.tile_index, group.detections.tile_index)
     assert back.unreadable_tiles == (3, 7)
+    assert back.limited_tiles == (4,)
 
 
 @pytest.mark.parametrize("bounds", [None, (10, 20, 300, 400)])

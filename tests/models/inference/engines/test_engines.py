@@ -144,8 +144,13 @@ def test_where_openvino_cannot_convert_torch_runs_and_says_so() -> None:
     ("description", "message"),
     [
         (describe_network(num_classes=3), "num_classes of 'small' is 3, but there are 2 classes"),
-        (describe_network() | {"test_cfg": {"nms_pre": 5}}, "lacks score_thr, nms, max_per_img"),
-        (describe_network() | {"test_cfg": None}, "test_cfg of 'small' lacks"),
+        (describe_network() | {"test_cfg": {"nms_pre": 5}}, "score_thr of 'small' is 'None'"),
+        (
+            describe_network() | {"test_cfg": None},
+            "score_thr of 'small' is 'None': give a number from 0",
+        ),
+        (describe_network() | {"test_cfg": {"score_thr": "low"}}, "score_thr of 'small' is 'low'"),
+        (describe_network() | {"test_cfg": {"score_thr": 1.5}}, "score_thr of 'small' is '1.5'"),
         ({"type": "ReLU"}, "ReLU of 'small' has no dense bbox_head"),
     ],
 )
@@ -195,8 +200,16 @@ def test_engines_say_which_they_are(detectors: dict[str, Detector]) -> None:
 
 def test_a_device_that_is_not_there_is_named() -> None:
     network = build_network(describe_network())
-    with pytest.raises(BundleError, match="runs on the CPU"):
-        make_detector(make_model(), network, "openvino", "tpu")
-    if not torch.cuda.is_available():
-        with pytest.raises(BundleError, match="sees no GPU"):
-            make_detector(make_model(), network, "torch", "cuda")
+    with pytest.raises(BundleError, match="no device 'tpu': use auto, cpu, cuda"):
+        make_detector(make_model(), network, "torch", "tpu")
+
+
+def test_a_network_that_overflows_is_refused_instead_of_finding_nothing() -> None:
+    network: Any = build_network(describe_network()).eval()
+    with torch.no_grad():
+        network.bbox_head.conv_cls.weight.fill_(3e38)
+        network.bbox_head.conv_cls.bias.fill_(-3e38)
+    for engine in ("torch", "openvino"):
+        detector = make_detector(make_model(), network, engine)  # type: ignore[arg-type]
+        with pytest.raises(BundleError, match="'small' gives numbers that are not finite"):
+            detector.detect(batch(1))

@@ -1,7 +1,6 @@
 """The page that describes the API works without the internet, under a strict policy."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,8 +8,6 @@ import httpx
 import pytest
 
 from tests.service.running_server import RunningServer
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 def test_page_loads_only_from_this_server(server: RunningServer) -> None:
@@ -37,11 +34,11 @@ def test_no_other_file_is_given_out(server: RunningServer, name: str) -> None:
     assert server.client.get(f"/docs/{name}").status_code == 404
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@pytest.mark.program("chromium")
 def test_browser_shows_every_call(server: RunningServer, tmp_path: Path) -> None:
     options = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
     command = (
-        str(CHROMIUM),
+        "chromium",
         *options,
         f"--user-data-dir={tmp_path}",
         "--enable-logging=stderr",
