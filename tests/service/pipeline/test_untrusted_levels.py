@@ -126,12 +126,6 @@ def test_a_wrong_page_does_not_cost_the_right_ones(tmp_path: Path, picture: Pixe
     assert len(info.left_out_levels) == 1
 
 
-def test_a_level_of_level_0s_own_size_is_left_out(tmp_path: Path, picture: Pixels) -> None:
-    info = check_slide(write_pyramid(tmp_path / "a.tif", [picture, picture]))
-    assert info.level_downsamples == (1.0,)
-    assert "own size" in info.left_out_levels[0]
-
-
 @pytest.mark.parametrize("glass", [235, 255])
 def test_a_slide_of_blank_glass_keeps_its_levels(tmp_path: Path, glass: int) -> None:
     noise = np.random.default_rng(0).normal(glass, 2, (HEIGHT, WIDTH, 3))
