@@ -30,18 +30,40 @@ class InputSpec:
 
 
 @dataclass(frozen=True)
-class SlideScoreModel:
-    """Coefficients of the slide score and category; formula in `service/pipeline/report.py`.
+class SevereTerm:
+    """The slide score's second term, for few but certain cells of severe classes.
 
     Attributes:
         class_weights: one per class, non-negative, non-decreasing with severity, 0 for negative.
-        prior_abnormal: weighted abnormal cells assumed on top of those seen.
-        prior_total: cells assumed on top of those seen.
+        certainty_power: a cell of score s counts as s to this power; 0 counts all alike.
+        prior_abnormal: weighted cells assumed on top of those detected.
+        prior_total: cells assumed on top of those detected.
+        intercept: of the logistic.
+        slope: of the logistic, positive.
+    """
+
+    class_weights: tuple[float, ...]
+    certainty_power: float
+    prior_abnormal: float
+    prior_total: float
+    intercept: float
+    slope: float
+
+
+@dataclass(frozen=True)
+class SlideScoreModel:
+    """Coefficients of the slide score and category; formulas in `service/pipeline/report/`.
+
+    Attributes:
+        class_weights: one per class, non-negative, non-decreasing with severity, 0 for negative.
+        prior_abnormal: weighted abnormal cells assumed on top of those detected.
+        prior_total: cells assumed on top of those detected.
         intercept: of the logistic.
         slope: of the logistic, positive.
         category_min_count: cells of at least a severity needed to name that category.
         category_min_fractions: the same as fractions of all cells, one per class; the larger of
             count and fraction decides.
+        severe: the second term; None in bundles that were calibrated without one.
     """
 
     class_weights: tuple[float, ...]
@@ -51,6 +73,7 @@ class SlideScoreModel:
     slope: float
     category_min_count: int
     category_min_fractions: tuple[float, ...]
+    severe: SevereTerm | None = None
 
 
 @dataclass(frozen=True)

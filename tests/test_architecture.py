@@ -9,7 +9,12 @@ ROOT = Path(__file__).parent.parent
 
 #: What each layer may import of our own packages, longest prefix first.
 ALLOWED = {
-    "service.pipeline.types": ("models.classes", "models.detector"),
+    # The report is only named there, for type checkers: what it is made of is defined beside.
+    "service.pipeline.types": (
+        "models.classes",
+        "models.detector",
+        "service.pipeline.report.model",
+    ),
     "service.pipeline": ("service.pipeline", "service.errors", "models"),
     "service.composed_slides": (
         "service.composed_slides",
@@ -62,7 +67,7 @@ ALLOWED = {
     ),
     "service.cli": ("service", "models"),
     "service.cli.demo": ("service", "models"),
-    "service.settings": ("service.errors",),
+    "service.settings": ("service.errors", "models.inference.devices"),
     "service.errors": ("models.errors",),
     "service.logs": ("service.errors",),
     "models": ("models",),

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from models.bundle.files import MODEL_FILE
 from models.classes import CellClass
-from models.detector import DetectorInfo, InputSpec, SlideScoreModel
+from models.detector import DetectorInfo, InputSpec, SevereTerm, SlideScoreModel
 from models.errors import BundleError, name_first_error
 
 MAX_MODEL_BYTES = 1 << 20
@@ -49,6 +49,17 @@ class InputModel(_Part):
         return self
 
 
+class SevereCoefficients(_Part):
+    """Coefficients of the slide score's second term; see `models.detector.SevereTerm`."""
+
+    class_weights: tuple[Annotated[float, Field(ge=0)], ...]
+    certainty_power: float = Field(ge=0, le=100)
+    prior_abnormal: Positive
+    prior_total: Positive
+    intercept: float
+    slope: Positive
+
+
 class SlideScoreCoefficients(_Part):
     """Coefficients of the slide score; see `models.detector.SlideScoreModel`."""
 
@@ -59,6 +70,13 @@ class SlideScoreCoefficients(_Part):
     slope: Positive
     category_min_count: int = Field(ge=1)
     category_min_fractions: tuple[Fraction, ...]
+    #: Left out where there is none, so that digests of bundles that were written before it hold.
+    severe: SevereCoefficients | None = Field(default=None, exclude_if=lambda value: value is None)
+
+    def model(self) -> SlideScoreModel:
+        """The same as the product knows it."""
+        severe = None if self.severe is None else SevereTerm(**self.severe.model_dump())
+        return SlideScoreModel(**self.model_dump(exclude={"severe"}), severe=severe)
 
 
 class CalibrationModel(_Part):
@@ -88,12 +106,16 @@ class BundleModel(_Part):
 
     @model_validator(mode="after")
     def _one_entry_per_class(self) -> "BundleModel":
-        fitted = self.calibration
+        fitted, severe = self.calibration, self.slide_score.severe
         for name, values in (
             ("score_thresholds", self.score_thresholds),
             ("calibration.slopes", fitted.slopes if fitted else self.classes),
             ("calibration.offsets", fitted.offsets if fitted else self.classes),
             ("slide_score.class_weights", self.slide_score.class_weights),
+            (
+                "slide_score.severe.class_weights",
+                severe.class_weights if severe else self.classes,
+            ),
             (
                 "slide_score.category_min_fractions",
                 self.slide_score.category_min_fractions,
@@ -123,7 +145,7 @@ class BundleModel(_Part):
             input=InputSpec(spec.mpp, spec.tile_size_px, spec.overlap_px),
             score_thresholds=self.score_thresholds,
             merge_iou=self.merge_iou,
-            slide_score=SlideScoreModel(**self.slide_score.model_dump()),
+            slide_score=self.slide_score.model(),
         )
 
 

@@ -55,6 +55,7 @@ def describe_bundle(
         worst = max((one.severity for one in classes), default=0) or 1
         score["class_weights"] = [DEFAULT_WEIGHT * one.severity / worst for one in classes]
         score["category_min_fractions"] = [_strictest_fraction(config)] * len(classes)
+        score.pop("severe", None)
     thresholds = config.postprocess.score_thresholds
     if len(thresholds) != len(classes):
         thresholds = (min(thresholds),) * len(classes)

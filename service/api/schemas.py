@@ -1,6 +1,6 @@
 """What the API answers with, as pydantic models, each with an example for the OpenAPI page.
 
-Owns names and units of the JSON; a report is `service.pipeline.types.SlideReport`, field by field.
+Owns names and units of the JSON; a report is `service.pipeline.report.model.SlideReport` itself.
 """
 
 from datetime import UTC, datetime
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.api.cursor import write_cursor
 from service.api.error_status import kind_of_name, problem
 from service.api.links import page_link, slide_links, slide_path
+from service.pipeline.report.model import DISCLAIMER
 from service.pipeline.types import DetectorInfo
 from service.storage.results import Slides
 from service.storage.slide_list import PagePlace, SlidePage
@@ -48,19 +49,85 @@ EXAMPLE_SLIDE: dict[str, Any] = {
     "links": EXAMPLE_LINKS,
 }
 EXAMPLE_REPORT: dict[str, Any] = {
-    "counts": {"NILM": 6120, "ASC-US": 14, "LSIL": 9, "ASC-H": 1, "HSIL": 3, "SCC": 0},
-    "num_cells": 6147,
-    "abnormality_score": 0.71,
-    "category": "HSIL",
+    "format": "cytolibra-report-2",
+    "counts": {"NILM": 6143, "ASC-US": 0, "LSIL": 0, "ASC-H": 0, "HSIL": 0, "SCC": 1},
+    "num_cells": 6144,
+    "abnormality_score": 0.31,
+    "category": "no abnormal category supported",
+    "category_code": "none-supported",
     "adequacy": {
-        "num_squamous_cells": 6147,
+        "num_squamous_cells": 6144,
         "minimum": 5000,
         "adequate": True,
+        "reason": "enough-cells-suspicious",
+        "reason_text": "6,144 squamous cells counted, 5,000 asked for; suspicious cells to review: "
+        "1",
         "tissue_area_mm2": 121.4,
-        "unreadable_area_mm2": 0.0,
+        "unreadable_area_mm2": 0.6,
     },
-    "disclaimer": "Research software, for review by a cytologist; not a diagnosis.",
-    "provenance": {"detector": {"name": "default"}, "code_version": "0.1.0"},
+    "suspicious": [
+        {
+            "class_name": "SCC",
+            "count": 1,
+            "cells": [
+                {
+                    "id": "0f5a2a0c-6ac2-5c26-a5a5-2d2f0a1f5a11",
+                    "bbox_xyxy": [18211.0, 9034.5, 18293.0, 9116.5],
+                    "class_name": "SCC",
+                    "score": 0.62,
+                    "class_scores": None,
+                }
+            ],
+        }
+    ],
+    "quality": [
+        {
+            "code": "unreadable-area",
+            "text": "2 of 380 tiles cannot be read: damaged in the file",
+            "area_mm2": 0.6,
+            "fraction": 0.005,
+        }
+    ],
+    "disclaimer": DISCLAIMER,
+    "provenance": {
+        "detector": {
+            "name": "default",
+            "digest": EXAMPLE_SLIDE["detector_digest"],
+            "engine": "openvino",
+            "score_thresholds": [0.36, 0.24, 0.24, 0.24, 0.24, 0.24],
+            "merge_iou": 0.55,
+        },
+        "code_version": "0.1.0",
+        "settings": {
+            "mpp": None,
+            "batch_size": 8,
+            "group_size": 128,
+            "num_readers": 2,
+            "max_unreadable_fraction": 0.2,
+            "merge_iou": None,
+        },
+        "slide": {
+            "vendor": "aperio",
+            "width": 46000,
+            "height": 32914,
+            "level_downsamples": [1.0, 4.0, 16.0],
+            "mpp": 0.25,
+            "mpp_source": "slide",
+            "bounds_xywh": None,
+            "background_rgb": [255, 255, 255],
+        },
+        "tile_plan": {
+            "num_tiles": 380,
+            "tile_size_px": 512,
+            "overlap_px": 128,
+            "mpp": 0.33,
+            "read_mpp": 0.33,
+            "level": 0,
+            "downsample": 1.32,
+        },
+        "unreadable": {"num_tiles": 2, "fraction": 0.005},
+        "times_s": {"plan": 1.2, "detect": 61.0, "merge": 0.1},
+    },
 }
 
 

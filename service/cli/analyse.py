@@ -17,7 +17,8 @@ from service.cli.output_folder import check_output
 
 if TYPE_CHECKING:
     from service.exports.formats import Format
-    from service.pipeline.types import Analysis, OnProgress, SlideReport
+    from service.pipeline.report.model import SlideReport
+    from service.pipeline.types import Analysis, OnProgress
 
 REPORT, OVERLAY = "report.json", "overlay.png"
 
@@ -57,7 +58,7 @@ def analyse(
 
     from models.bundle.load import load_detector
     from service.pipeline import analyse_slide
-    from service.pipeline.report import report_to_json
+    from service.pipeline.report.build import report_to_json
     from service.pipeline.slide import check_slide
     from service.pipeline.slide_digest import hash_slide
     from service.pipeline.types import Options
@@ -70,7 +71,7 @@ def analyse(
         sha256 = hash_slide(slide, on_bytes)
     options = Options(mpp=mpp, batch_size=batch_size, max_unreadable_fraction=max_unreadable)
     with _tile_progress() as tell:
-        analysis = analyse_slide(slide, model, options, on_progress=tell)
+        analysis = analyse_slide(slide, model, options, on_progress=tell, slide_sha256=sha256)
     names = _write_results(_Results(slide, mpp, sha256, analysis, annotations_format), output)
     if as_json:
         typer.echo(orjson.dumps(report_to_json(analysis.report)).decode())
@@ -171,14 +172,14 @@ def _write_into(folder: Path, results: _Results) -> tuple[str, ...]:
     from service.exports.frame import Frame
     from service.pipeline.cell_ids import identify_cells
     from service.pipeline.overlay import draw_overlay
-    from service.pipeline.report import report_to_json
+    from service.pipeline.report.build import report_to_json
     from service.pipeline.slide import open_slide
     from service.pipeline.types import CellSource
 
     analysis = results.analysis
     report = report_to_json(analysis.report)
     (folder / REPORT).write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
-    digest = analysis.report.provenance["detector"]["digest"]
+    digest = analysis.report.provenance.detector.digest
     source = CellSource(results.slide_sha256, digest, analysis.slide.mpp)
     frame = Frame(analysis.classes, analysis.slide, "slide", source, analysis.report.disclaimer)
     annotations = f"annotations.{results.format.suffix}"
@@ -194,6 +195,8 @@ def _print(report: "SlideReport", written: Sequence[Path]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from service.cli.report_lines import describe
+
     table = Table("class", "cells")
     for name, count in report.counts.items():
         table.add_row(name, str(count))
@@ -201,15 +204,8 @@ def _print(report: "SlideReport", written: Sequence[Path]) -> None:
     table.add_row("all", str(report.num_cells))
     console = Console()
     console.print(table)
-    adequacy = report.adequacy
-    console.print(f"abnormality score  {report.abnormality_score:.3f}  (0 normal, 1 abnormal)")
-    console.print(f"category           {report.category}")
-    seen, least = adequacy.num_squamous_cells, adequacy.minimum
-    reason = "abnormal cells are present" if seen < least else "enough cells"
-    judged = f"adequate, {reason}" if adequacy.adequate else "too few cells"
-    console.print(f"adequacy           {judged}: {seen} of {least} squamous cells seen")
-    if adequacy.unreadable_area_mm2:
-        console.print(f"unreadable         {adequacy.unreadable_area_mm2:.3f} mm²")
+    for name, text in describe(report):
+        console.print(f"{name:<19}{text}")
     for path in written:
         console.print(f"written            {path}", soft_wrap=True)
     console.print(f"[italic]{report.disclaimer}[/italic]")

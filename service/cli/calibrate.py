@@ -102,7 +102,7 @@ def _fit(
             calibrated.detector,
             held_out,
             _warn,
-            lambda seen, total: bar.update(task, completed=seen, total=total),
+            lambda done, total: bar.update(task, completed=done, total=total),
         )
     return calibrated, slide_score
 

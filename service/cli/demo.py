@@ -24,7 +24,9 @@ from rich.table import Table
 
 from models.phantom import PhantomSpec, draw_phantom, read_truth
 from service.api.version import SLIDES_PATH
+from service.cli.report_lines import describe
 from service.errors import CytolibraError
+from service.pipeline.report.model import SlideReport
 
 START_TIMEOUT_S = 90.0
 SLIDE_TIMEOUT_S = 600.0
@@ -41,7 +43,7 @@ def demo(
     ),
     seed: Annotated[int, typer.Option(help="Of the phantom slide.")] = 2022,
 ) -> None:
-    """Draw a phantom slide, have a real server analyse it, show what it found."""
+    """Draw a phantom slide, have a real server analyse it, show the result."""
     console = Console()
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
@@ -131,23 +133,20 @@ def save_results(client: httpx.Client, links: dict[str, str], out: Path) -> None
 
 def show(console: Console, out: Path, truth_path: Path) -> None:
     """Prints what was drawn and what was found."""
-    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    report = SlideReport.model_validate_json((out / "report.json").read_bytes())
     _, label = read_truth(truth_path)
-    names = list(report["counts"])
+    names = list(report.counts)
     table = Table("class", "drawn", "found", title="Cells")
     for index, name in enumerate(names):
-        table.add_row(name, str(int((label == index).sum())), str(report["counts"][name]))
+        table.add_row(name, str(int((label == index).sum())), str(report.counts[name]))
     table.add_section()
-    table.add_row("all", str(len(label)), str(sum(report["counts"].values())))
+    table.add_row("all", str(len(label)), str(report.num_cells))
     console.print(table)
-    adequacy = report["adequacy"]
-    console.print(f"abnormality score  {report['abnormality_score']:.3f}  (0 normal, 1 abnormal)")
-    console.print(f"category           {report['category']}")
-    seen, least = adequacy["num_squamous_cells"], adequacy["minimum"]
-    console.print(f"adequacy           {seen} squamous cells; a slide should show {least}")
+    for name, text in describe(report):
+        console.print(f"{name:<19}{text}")
     console.print(f"report             {out / 'report.json'}")
     console.print(f"annotations        {out / 'annotations.geojson'}  (opens in QuPath)")
-    console.print(f"[italic]{report['disclaimer']}[/italic]")
+    console.print(f"[italic]{report.disclaimer}[/italic]")
 
 
 def _free_port() -> int:

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from models.data.coco import FieldSet
     from service.cli.engine_option import Engine
     from service.composed_slides.check import Checked
+    from service.composed_slides.detected_fields import DetectedField
     from service.composed_slides.judge import SlideFigures
-    from service.composed_slides.looks import SeenField
     from service.pipeline.types import CellClass, Detector
 
 
@@ -47,8 +47,8 @@ def evaluate_slides(
             "No --fold is given: these figures are optimistically biased on fields that the "
             "detector learned from."
         )
-    seen = _see(model, fields)
-    shipped = judge_shipped(seen, info.classes, info.slide_score)
+    detected = _detect(model, fields)
+    shipped = judge_shipped(detected, info.classes, info.slide_score)
     console.print(_table_figures({"shipped": shipped}))
     content: dict[str, Any] = {
         "detector": {"name": info.name, "digest": info.digest, "engine": info.engine},
@@ -56,25 +56,25 @@ def evaluate_slides(
         "shipped": {"slide_score": asdict(info.slide_score), "figures": shipped.to_json()},
     }
     if outputs.fit_path is not None:
-        content["fitted"] = _fit(seen, model, outputs.fit_path)
+        content["fitted"] = _fit(detected, model, outputs.fit_path)
     if outputs.slides_dir is not None:
-        content["written_slides"] = _write(outputs.slides_dir, seen, model)
+        content["written_slides"] = _write(outputs.slides_dir, detected, model)
     if outputs.json_path is not None:
         _write_json(outputs.json_path, content)
 
 
-def _see(model: "Detector", fields: "FieldSet") -> "list[SeenField]":
+def _detect(model: "Detector", fields: "FieldSet") -> "list[DetectedField]":
     from rich.console import Console
     from rich.progress import Progress
 
-    from service.composed_slides.looks import see_fields
+    from service.composed_slides.detected_fields import detect_fields
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("Detecting", total=len(fields.fields))
-        return see_fields(model, fields, on_field=lambda: bar.advance(task))
+        return detect_fields(model, fields, on_field=lambda: bar.advance(task))
 
 
-def _fit(seen: "list[SeenField]", model: "Detector", fit_path: Path) -> dict[str, Any]:
+def _fit(detected: "list[DetectedField]", model: "Detector", fit_path: Path) -> dict[str, Any]:
     from rich.console import Console
 
     from service.composed_slides.cross_fit import cross_fit
@@ -82,53 +82,52 @@ def _fit(seen: "list[SeenField]", model: "Detector", fit_path: Path) -> dict[str
     info = model.info
     console = Console(stderr=True)
     with console.status("Fitting"):
-        fitted = cross_fit(seen, info.classes, info.slide_score.class_weights)
+        fitted = cross_fit(detected, info.classes, info.slide_score.class_weights)
     _write_json(fit_path, asdict(fitted.model))
-    by_weights = {
-        "its own class weights": fitted.with_given_weights,
-        "class weights fitted": fitted.with_fitted_weights,
-    }
+    by_terms = {"first term alone": fitted.share_alone, "both terms": fitted.both}
     out = Console()
-    out.print(_table_figures(by_weights, "Fitted anew, judged on fields not fitted on"))
-    taken = "fitted" if fitted.weights_fitted else "its own"
-    out.print(f"{fit_path}: coefficients with {taken} class weights, fitted on all these fields")
+    out.print(_table_figures(by_terms, "Fitted anew, judged on fields not fitted on"))
+    out.print(f"{fit_path}: coefficients fitted on all these fields")
     return {
         "slide_score": asdict(fitted.model),
-        "weights_fitted": fitted.weights_fitted,
-        "margin": fitted.margin,
+        "margins": fitted.margins.values,
         "figures_on_other_fields": {
-            "given_weights": fitted.with_given_weights.to_json(),
-            "fitted_weights": fitted.with_fitted_weights.to_json(),
+            "first_term_alone": fitted.share_alone.to_json(),
+            "both_terms": fitted.both.to_json(),
         },
     }
 
 
-def _write(folder: Path, seen: "list[SeenField]", model: "Detector") -> list[dict[str, Any]]:
+def _write(
+    folder: Path, detected: "list[DetectedField]", model: "Detector"
+) -> list[dict[str, Any]]:
     from rich.console import Console
     from rich.progress import Progress
 
     from service.composed_slides.check import WRITTEN, check_written_slides
     from service.composed_slides.pieces import cut_pieces
+    from service.pipeline.report.score import certainty_power
 
-    pieces = cut_pieces(seen, model.info.classes)
+    powers = (0.0, certainty_power(model.info.slide_score))
+    pieces = cut_pieces(detected, model.info.classes, powers)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("Writing and analysing slides", total=2 * len(WRITTEN))
         checked = check_written_slides(
-            folder, seen, pieces, model, on_slide=lambda: bar.advance(task)
+            folder, detected, pieces, model, on_slide=lambda: bar.advance(task)
         )
     Console().print(_table_checked(checked, model.info.classes))
     return [
         {
-            "slide": one.path.name,
-            "wanted_cells": one.wanted.num_cells,
-            "wanted_abnormal_share": one.wanted.abnormal_share,
-            "labelled": one.true.tolist(),
-            "added_up": one.added.tolist(),
-            "analysed": one.analysed.tolist(),
-            "score_added_up": one.score_added,
-            "score_analysed": one.score_analysed,
+            "slide": slide.path.name,
+            "num_cells": slide.spec.num_cells,
+            "abnormal_share": slide.spec.abnormal_share,
+            "labelled": slide.true.tolist(),
+            "added_up": slide.added.tolist(),
+            "analysed": slide.analysed.tolist(),
+            "score_added_up": slide.score_added,
+            "score_analysed": slide.score_analysed,
         }
-        for one in checked
+        for slide in checked
     ]
 
 
@@ -143,26 +142,26 @@ def _table_figures(
         table.add_row(name, *[f"{value:.3f}" for value in values])
 
     figures = list(columns.values())
-    add("AUC, 2 % abnormal cells or more against none", [one.auc for one in figures])
+    add("AUC, 2 % abnormal cells or more against none", [each.auc for each in figures])
     for share in figures[0].auc_by_share:
-        add(f"AUC at {share:.1%}", [one.auc_by_share[share] for one in figures])
+        add(f"AUC at {share:.1%}", [each.auc_by_share[share] for each in figures])
     table.add_section()
     for share in figures[0].found_by_share:
-        add(f"score ≥ 0.1 at {share:.1%}", [one.found_by_share[share] for one in figures])
+        add(f"score ≥ 0.1 at {share:.1%}", [each.found_by_share[share] for each in figures])
     table.add_section()
     for size in figures[0].negative_low_by_size:
-        values = [one.negative_low_by_size[size] for one in figures]
+        values = [each.negative_low_by_size[size] for each in figures]
         add(f"none abnormal, {size:,} cells: score < 0.1", values)
     table.add_section()
-    add("category as labelled", [one.category_agrees for one in figures])
-    add("or one grade beside it", [one.category_near for one in figures])
+    add("category as labelled", [each.category_agrees for each in figures])
+    add("or one grade beside it", [each.category_near for each in figures])
     return table
 
 
 def _table_checked(checked: "list[Checked]", classes: "tuple[CellClass, ...]") -> "Table":
     from rich.table import Table
 
-    names = [one.name for one in classes]
+    names = [each.name for each in classes]
     table = Table(
         "slide",
         "",
@@ -170,15 +169,19 @@ def _table_checked(checked: "list[Checked]", classes: "tuple[CellClass, ...]") -
         "score",
         title="Written slides: added up from fields, and analysed as slides",
     )
-    for one in checked:
+    for slide in checked:
         rows = (
-            (one.path.name, "labelled", one.true, ""),
-            ("", "added up", one.added, f"{one.score_added:.3f}"),
-            ("", "analysed", one.analysed, f"{one.score_analysed:.3f}"),
+            (slide.path.name, "labelled", slide.true, ""),
+            ("", "added up", slide.added, _format(slide.score_added)),
+            ("", "analysed", slide.analysed, _format(slide.score_analysed)),
         )
         for name, kind, counts, score in rows:
             table.add_row(name, kind, *[str(count) for count in counts], score)
     return table
+
+
+def _format(score: float | None) -> str:
+    return "none" if score is None else f"{score:.3f}"
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

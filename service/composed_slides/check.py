@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.composed_slides.compose import SlideSpec, draw_pieces
-from service.composed_slides.looks import SeenField
+from service.composed_slides.detected_fields import DetectedField
 from service.composed_slides.pieces import Pieces
 from service.composed_slides.write import GLASS, ground_of, write_slide
 from service.pipeline import analyse_slide
-from service.pipeline.report import abnormality_score
+from service.pipeline.report.score import certainty_power, score_slides
 from service.pipeline.types import Detector
 
 #: Slides that are written.
@@ -35,38 +35,38 @@ class Checked:
 
     Attributes:
         path: of the slide.
-        wanted: what it was composed as.
+        spec: what it was composed as.
         on_glass: whether its ground is bare glass, not that of the fields.
         true, added, analysed: (C,) labelled cells, detections added up, the pipeline's counts.
-        score_added, score_analysed: slide scores of the latter two.
+        score_added, score_analysed: slide scores of the latter two; None without cells.
     """
 
     path: Path
-    wanted: SlideSpec
+    spec: SlideSpec
     on_glass: bool
     true: NDArray[np.int64]
     added: NDArray[np.int64]
     analysed: NDArray[np.int64]
-    score_added: float
-    score_analysed: float
+    score_added: float | None
+    score_analysed: float | None
 
 
 def check_written_slides(
     folder: Path,
-    seen: Sequence[SeenField],
+    detected: Sequence[DetectedField],
     pieces: Pieces,
     detector: Detector,
-    wanted: Sequence[SlideSpec] = WRITTEN,
+    specs: Sequence[SlideSpec] = WRITTEN,
     on_slide: Callable[[], None] = lambda: None,
 ) -> list[Checked]:
     """Writes each slide twice, on the fields' own ground and on glass, and analyses it.
 
     Args:
         folder: of the slides.
-        seen: the fields that the pieces were cut from.
+        detected: the fields that the pieces were cut from.
         pieces: all of them.
-        detector: that saw the fields.
-        wanted: the slides.
+        detector: that the cells were detected with.
+        specs: the slides.
         on_slide: called after each of twice as many.
 
     Raises:
@@ -74,21 +74,21 @@ def check_written_slides(
     """
     checked = []
     for on_glass in (False, True):
-        ground = GLASS if on_glass else ground_of(seen)
-        for index, one in enumerate(wanted):
-            times = draw_pieces(pieces, detector.info.classes, one, np.random.default_rng(index))
+        ground = GLASS if on_glass else ground_of(detected)
+        for index, spec in enumerate(specs):
+            times = draw_pieces(pieces, detector.info.classes, spec, np.random.default_rng(index))
             name = f"{'glass' if on_glass else 'smear'}{index}.svs"
             write_slide(
-                folder / name, seen, pieces, times, detector.info.classes, ground, seed=index
+                folder / name, detected, pieces, times, detector.info.classes, ground, seed=index
             )
-            checked.append(_compare(folder / name, one, on_glass, pieces, times, detector))
+            checked.append(_compare(folder / name, spec, on_glass, pieces, times, detector))
             on_slide()
     return checked
 
 
 def _compare(
     path: Path,
-    wanted: SlideSpec,
+    spec: SlideSpec,
     on_glass: bool,
     pieces: Pieces,
     times: NDArray[np.int64],
@@ -96,14 +96,16 @@ def _compare(
 ) -> Checked:
     info = detector.info
     report = analyse_slide(path, detector).report
-    added = times @ pieces.found[0]
+    added = times @ pieces.detected[0]
+    mass = times @ pieces.mass[pieces.powers.index(certainty_power(info.slide_score)), 0]
+    score = float(score_slides(added, mass, info.slide_score))
     return Checked(
         path=path,
-        wanted=wanted,
+        spec=spec,
         on_glass=on_glass,
         true=times @ pieces.true,
         added=added,
-        analysed=np.array([report.counts[one.name] for one in info.classes]),
-        score_added=abnormality_score(added, info.slide_score),
+        analysed=np.array([report.counts[each.name] for each in info.classes]),
+        score_added=score if added.any() else None,
         score_analysed=report.abnormality_score,
     )

@@ -8,14 +8,18 @@ import numpy as np
 
 from models.calibrate.slide_score import FittedSlideScore
 from models.data.coco import FieldSet
-from service.composed_slides.cross_fit import LOW_SHARE, cross_fit
-from service.composed_slides.looks import see_fields
+from service.composed_slides.cross_fit import cross_fit
+from service.composed_slides.detected_fields import detect_fields
+from service.composed_slides.margins import LOW_SHARE
 from service.pipeline.types import Detector
 
 #: More fields make the fit longer, not better: the detector sees each several times.
 MAX_FIELDS = 300
 
-#: Called with how many fields are seen, of how many.
+#: Coefficients are rounded, which may move a slide that lies at the cut.
+ROUNDING = 0.002
+
+#: Called with how many fields are done, of how many.
 OnField = Callable[[int, int], None]
 
 
@@ -23,7 +27,7 @@ def find_coefficients(
     detector: Detector,
     held_out: FieldSet,
     warn: Callable[[str], None],
-    on_field: OnField = lambda seen, total: None,
+    on_field: OnField = lambda done, total: None,
 ) -> FittedSlideScore:
     """Fits them, and judges them on fields not fitted on.
 
@@ -39,22 +43,23 @@ def find_coefficients(
     info = detector.info
     few = thin_out(held_out, MAX_FIELDS)
     number = itertools.count(1)
-    seen = see_fields(detector, few, on_field=lambda: on_field(next(number), len(few.fields)))
-    fitted = cross_fit(seen, info.classes, info.slide_score.class_weights)
-    figures = fitted.with_fitted_weights if fitted.weights_fitted else fitted.with_given_weights
-    if min(figures.negative_low_by_size.values()) < LOW_SHARE:
+    detected = detect_fields(
+        detector, few, on_field=lambda: on_field(next(number), len(few.fields))
+    )
+    fitted = cross_fit(detected, info.classes, info.slide_score.class_weights)
+    if min(fitted.figures.negative_low_by_size.values()) < LOW_SHARE - ROUNDING:
         warn(
-            f"even with a margin of {fitted.margin:g} more than 5 of 100 negative slides of some "
-            "size score 0.1 or more: hold out more fields, or do without the slide score"
+            "with no margin do 95 of 100 negative slides of every size score less than 0.1: hold "
+            "out more fields, or do without the slide score"
         )
-    return FittedSlideScore(fitted.model, {"margin": fitted.margin} | figures.to_json())
+    return FittedSlideScore(fitted.model, fitted.to_json())
 
 
 def thin_out(fields: FieldSet, most: int) -> FieldSet:
     """At most so many of the fields, evenly of those whose worst cell is of each grade."""
     if len(fields.fields) <= most:
         return fields
-    severity = np.array([one.severity for one in fields.classes])
-    by_grade = sorted(fields.fields, key=lambda one: int(severity[one.label].max(initial=0)))
+    severity = np.array([each.severity for each in fields.classes])
+    by_grade = sorted(fields.fields, key=lambda field: int(severity[field.label].max(initial=0)))
     places = np.linspace(0, len(by_grade) - 1, most).round().astype(int)
     return replace(fields, fields=tuple(by_grade[place] for place in places))

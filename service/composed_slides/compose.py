@@ -1,12 +1,13 @@
 """Composes slides by drawing pieces with replacement: of how many cells, and how many abnormal.
 
-A slide comes from one patient and one staining run: it draws from few fields and has one look, so
-that its errors go together, as they do on real slides. Shape letters: S slides, P pieces, C
-classes.
+A slide comes from one patient and one staining run: it draws from few fields under one
+augmentation, so that its errors go together, as they do on real slides. Shape letters: S slides,
+P pieces, C classes, Q certainty powers.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,28 +43,42 @@ class ComposedSlides:
     """S slides.
 
     Attributes:
-        wanted: of each.
+        specs: of each.
         true: (S, C) int64, labelled cells by class.
-        found: (S, C) int64, what the detector counts.
+        detected: (S, C) int64, what the detector counts.
+        mass: (Q, S, C) float64, sums of score ** power over these, for each power.
+        powers: Q certainty powers.
     """
 
-    wanted: tuple[SlideSpec, ...]
+    specs: tuple[SlideSpec, ...]
     true: NDArray[np.int64]
-    found: NDArray[np.int64]
+    detected: NDArray[np.int64]
+    mass: NDArray[np.float64]
+    powers: tuple[float, ...]
 
-    @property
+    @cached_property
     def is_abnormal(self) -> NDArray[np.bool_]:
-        """(S,) whether any abnormal cell was wanted."""
-        return np.array([one.abnormal_share > 0 for one in self.wanted])
+        """(S,) whether any cell is to be abnormal."""
+        return self.abnormal_share > 0
+
+    @cached_property
+    def abnormal_share(self) -> NDArray[np.float64]:
+        """(S,) as specified."""
+        return np.array([spec.abnormal_share for spec in self.specs])
+
+    @cached_property
+    def num_cells(self) -> NDArray[np.int64]:
+        """(S,) as specified."""
+        return np.array([spec.num_cells for spec in self.specs])
 
 
-def draw_wanted(num_slides: int, rng: np.random.Generator) -> list[SlideSpec]:
+def draw_specs(num_slides: int, rng: np.random.Generator) -> list[SlideSpec]:
     """Slides of every size and share, by their logarithm; half without abnormal cells."""
-    wanted = []
+    specs = []
     for index in range(num_slides):
         share = float(np.exp(rng.uniform(*np.log(ABNORMAL_SHARE)))) if index % 2 else 0.0
-        wanted.append(SlideSpec(draw_size(share, rng), share))
-    return wanted
+        specs.append(SlideSpec(draw_size(share, rng), share))
+    return specs
 
 
 def draw_size(share: float, rng: np.random.Generator) -> int:
@@ -73,30 +88,32 @@ def draw_size(share: float, rng: np.random.Generator) -> int:
 
 
 def compose_slides(
-    pieces: Pieces, classes: Sequence[CellClass], wanted: Sequence[SlideSpec], seed: int
+    pieces: Pieces, classes: Sequence[CellClass], specs: Sequence[SlideSpec], seed: int
 ) -> ComposedSlides:
-    """Slides as wanted, counted without drawing them."""
+    """Slides as specified, counted without drawing them."""
     rng = np.random.default_rng(seed)
-    true = np.zeros((len(wanted), len(classes)), np.int64)
-    found = np.zeros_like(true)
-    for index, one in enumerate(wanted):
-        times = draw_pieces(pieces, classes, one, rng)
+    true = np.zeros((len(specs), len(classes)), np.int64)
+    detected = np.zeros_like(true)
+    mass = np.zeros((len(pieces.mass), *true.shape))
+    for index, spec in enumerate(specs):
+        times = draw_pieces(pieces, classes, spec, rng)
         used = np.flatnonzero(times)
-        look = rng.integers(len(pieces.found))
+        augmentation = rng.integers(len(pieces.detected))
         true[index] = times[used] @ pieces.true[used]
-        found[index] = times[used] @ pieces.found[look, used]
-    return ComposedSlides(tuple(wanted), true, found)
+        detected[index] = times[used] @ pieces.detected[augmentation, used]
+        mass[:, index] = np.tensordot(times[used], pieces.mass[:, augmentation, used], (0, 1))
+    return ComposedSlides(tuple(specs), true, detected, mass, pieces.powers)
 
 
 def draw_pieces(
-    pieces: Pieces, classes: Sequence[CellClass], wanted: SlideSpec, rng: np.random.Generator
+    pieces: Pieces, classes: Sequence[CellClass], spec: SlideSpec, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """(P,) how many times each piece is on the slide."""
     times = np.zeros(len(pieces.anchor), np.int64)
-    if wanted.abnormal_share > 0:
-        target = max(1, round(wanted.num_cells * wanted.abnormal_share))
+    if spec.abnormal_share > 0:
+        target = max(1, round(spec.num_cells * spec.abnormal_share))
         times += _draw_anchored(pieces, classes, target, rng)
-    missing = wanted.num_cells - int((times @ pieces.true).sum())
+    missing = spec.num_cells - int((times @ pieces.true).sum())
     if missing > 0:
         times += _draw_clean(pieces, missing, rng)
     return times
@@ -106,7 +123,7 @@ def _draw_anchored(
     pieces: Pieces, classes: Sequence[CellClass], target: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Pieces with about `target` abnormal cells, of a mix of grades."""
-    abnormal = np.array([one.is_abnormal for one in classes])
+    abnormal = np.array([each.is_abnormal for each in classes])
     content = pieces.true[:, abnormal].sum(axis=1)
     times = np.zeros(len(pieces.anchor), np.int64)
     # A cell whose nucleus is marked outside the field lies in no piece.
@@ -120,7 +137,7 @@ def _draw_anchored(
     for grade, share in zip(grades, rng.dirichlet(np.full(len(grades), 0.5)), strict=True):
         of_grade = np.flatnonzero((pieces.anchor == grade) & usable)
         chosen = of_grade[_of_few_fields(pieces.field_index[of_grade], ANCHORED_FIELDS, rng)]
-        # A piece that holds more than is wanted in all would spoil a small slide.
+        # A piece that holds more than is asked for in all would spoil a small slide.
         fitting = chosen[content[chosen] <= max(target, content[chosen].min())]
         number = _round_by_chance(target * share / content[fitting].mean(), rng)
         times[fitting] += rng.multinomial(number, np.full(len(fitting), 1 / len(fitting)))
@@ -152,9 +169,10 @@ def _of_few_fields(
     field_index: NDArray[np.int64], num_fields: int, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
     """Which entries are of one of a few fields drawn at random."""
-    fields = np.unique(field_index)
-    few = rng.choice(fields, min(num_fields, len(fields)), replace=False)
-    return np.isin(field_index, few)
+    fields = np.flatnonzero(np.bincount(field_index))
+    is_chosen = np.zeros(fields[-1] + 1, bool)
+    is_chosen[rng.choice(fields, min(num_fields, len(fields)), replace=False)] = True
+    return np.asarray(is_chosen[field_index])
 
 
 def _round_by_chance(value: float, rng: np.random.Generator) -> int:

@@ -1,7 +1,7 @@
-"""Rectangles cut from labelled fields, with the cells that are there and those that were found.
+"""Rectangles cut from labelled fields, with the cells labelled and those detected there.
 
 Clean pieces hold no labelled abnormal cell nor come near one; the others are cut around one each.
-Shape letters: P pieces, C classes, K looks.
+Shape letters: P pieces, C classes, K augmentations, Q certainty powers.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.classes import CellClass
-from service.composed_slides.looks import SeenField
+from service.composed_slides.detected_fields import DetectedField
 from service.errors import DatasetError
 
 #: A clean piece keeps this far from the box of every abnormal cell.
@@ -20,6 +20,8 @@ MARGIN_UM = 15.0
 CLEAN_SIDE_UM, CLEAN_TRIES = (60.0, 160.0), 100
 ANCHORED_SIDE_UM, ANCHORED_PIECES = (40.0, 120.0), 4
 CLEAN = -1
+#: Powers of a score that the slide score may weigh a cell by; 0 counts every cell alike.
+CERTAINTY_POWERS = (0.0, 1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,9 @@ class Pieces:
         anchor: (P,) int64, label of the abnormal cell that it was cut around; `CLEAN` for none.
         negative_field: (P,) bool, whether the whole field holds no abnormal cell.
         true: (P, C) int64, labelled cells by class; a cell lies where its centre is.
-        found: (K, P, C) int64, detections by look and class.
+        detected: (K, P, C) int64, detections by augmentation and class.
+        mass: (Q, K, P, C) float64, sums of score ** power over them, for each power.
+        powers: Q certainty powers.
     """
 
     field_index: NDArray[np.int64]
@@ -40,56 +44,116 @@ class Pieces:
     anchor: NDArray[np.int64]
     negative_field: NDArray[np.bool_]
     true: NDArray[np.int64]
-    found: NDArray[np.int64]
+    detected: NDArray[np.int64]
+    mass: NDArray[np.float64]
+    powers: tuple[float, ...]
 
 
-def cut_pieces(seen: Sequence[SeenField], classes: Sequence[CellClass], seed: int = 0) -> Pieces:
+def cut_pieces(
+    detected: Sequence[DetectedField],
+    classes: Sequence[CellClass],
+    powers: tuple[float, ...] = CERTAINTY_POWERS,
+    seed: int = 0,
+) -> Pieces:
     """Pieces of all fields: clean ones where there is room, four around every abnormal cell.
+
+    Args:
+        detected: the fields.
+        classes: in label order.
+        powers: of a cell's score that sums are kept of.
+        seed: of where pieces lie.
 
     Raises:
         DatasetError: there is nothing clean, or nothing abnormal, or all classes are of one side.
     """
     rng = np.random.default_rng(seed)
-    abnormal = np.array([one.is_abnormal for one in classes])
+    abnormal = np.array([each.is_abnormal for each in classes])
     if abnormal.all() or not abnormal.any():
-        known = ", ".join(f"{one.name} {one.severity}" for one in classes)
+        known = ", ".join(f"{each.name} {each.severity}" for each in classes)
         raise DatasetError(
             f"slides cannot be composed of classes of one side alone (severities: {known}): 0 is "
             "negative, more is abnormal; change it in the categories of annotations.json"
         )
-    parts = []
-    for index, one in enumerate(seen):
-        is_abnormal = abnormal[one.field.label]
-        clean = _cut_clean(one, one.true_bbox_um[is_abnormal], rng)
-        around = _cut_around(one, one.true_xy_um[is_abnormal], rng)
-        anchor = np.concatenate(
-            [np.full(len(clean), CLEAN), np.repeat(one.field.label[is_abnormal], ANCHORED_PIECES)]
-        )
-        xyxy_um = np.concatenate([clean, around])
-        negative = np.full(len(xyxy_um), not is_abnormal.any())
-        parts.append(_count(one, index, xyxy_um, anchor, negative, len(classes)))
-    pieces = Pieces(
-        np.concatenate([part.field_index for part in parts]),
-        np.concatenate([part.xyxy_um for part in parts]),
-        np.concatenate([part.anchor for part in parts]),
-        np.concatenate([part.negative_field for part in parts]),
-        np.concatenate([part.true for part in parts]),
-        np.concatenate([part.found for part in parts], axis=1),
+    pieces = _join(
+        [_cut_field(field, index, abnormal, powers, rng) for index, field in enumerate(detected)]
     )
     is_clean = pieces.anchor == CLEAN
     for missing, what in ((not is_clean.any(), "clean"), (is_clean.all(), "abnormal")):
         if missing:
             raise DatasetError(
-                f"{len(seen)} fields hold nothing {what} to compose slides from: give more fields"
+                f"{len(detected)} fields hold nothing {what} to compose slides from: give more "
+                "fields"
             )
     return pieces
 
 
+def _cut_field(
+    field: DetectedField,
+    index: int,
+    abnormal: NDArray[np.bool_],
+    powers: tuple[float, ...],
+    rng: np.random.Generator,
+) -> Pieces:
+    """The pieces of one field; `abnormal` is (C,)."""
+    is_abnormal = abnormal[field.field.label]
+    clean = _cut_clean(field, field.true_bbox_um[is_abnormal], rng)
+    around = _cut_around(field, field.true_xy_um[is_abnormal], rng)
+    anchor = np.concatenate(
+        [np.full(len(clean), CLEAN), np.repeat(field.field.label[is_abnormal], ANCHORED_PIECES)]
+    )
+    xyxy_um, num_classes = np.concatenate([clean, around]), len(abnormal)
+    return Pieces(
+        field_index=np.full(len(xyxy_um), index),
+        xyxy_um=xyxy_um,
+        anchor=anchor.astype(np.int64),
+        negative_field=np.full(len(xyxy_um), not is_abnormal.any()),
+        true=_sum_inside(field.true_xy_um, field.field.label, xyxy_um, num_classes).astype(
+            np.int64
+        ),
+        detected=np.stack(
+            [
+                _sum_inside(cells.xy_um, cells.label, xyxy_um, num_classes).astype(np.int64)
+                for cells in field.by_augmentation
+            ]
+        ),
+        mass=np.stack(
+            [
+                [
+                    _sum_inside(
+                        cells.xy_um,
+                        cells.label,
+                        xyxy_um,
+                        num_classes,
+                        cells.score.astype(np.float64) ** power,
+                    )
+                    for cells in field.by_augmentation
+                ]
+                for power in powers
+            ]
+        ),
+        powers=powers,
+    )
+
+
+def _join(parts: Sequence[Pieces]) -> Pieces:
+    """The pieces of all fields, in order."""
+    return Pieces(
+        field_index=np.concatenate([part.field_index for part in parts]),
+        xyxy_um=np.concatenate([part.xyxy_um for part in parts]),
+        anchor=np.concatenate([part.anchor for part in parts]),
+        negative_field=np.concatenate([part.negative_field for part in parts]),
+        true=np.concatenate([part.true for part in parts]),
+        detected=np.concatenate([part.detected for part in parts], axis=1),
+        mass=np.concatenate([part.mass for part in parts], axis=2),
+        powers=parts[0].powers,
+    )
+
+
 def _cut_clean(
-    seen: SeenField, abnormal_bbox_um: NDArray[np.float64], rng: np.random.Generator
+    field: DetectedField, abnormal_bbox_um: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """(N, 4) random rectangles clear of abnormal cells."""
-    size = np.array(seen.size_um)
+    size = np.array(field.size_um)
     sides = np.minimum(rng.uniform(*CLEAN_SIDE_UM, (CLEAN_TRIES, 2)), size)
     corner = rng.uniform(0, 1, (CLEAN_TRIES, 2)) * (size - sides)
     tried = np.hstack([corner, corner + sides])
@@ -101,10 +165,10 @@ def _cut_clean(
 
 
 def _cut_around(
-    seen: SeenField, centre_um: NDArray[np.float64], rng: np.random.Generator
+    field: DetectedField, centre_um: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """(N * ANCHORED_PIECES, 4) rectangles that hold these cells, somewhere near their middle."""
-    size = np.array(seen.size_um)
+    size = np.array(field.size_um)
     centre = np.repeat(centre_um, ANCHORED_PIECES, axis=0)
     sides = np.minimum(rng.uniform(*ANCHORED_SIDE_UM, centre.shape), size)
     corner = centre - sides * rng.uniform(0.25, 0.75, centre.shape)
@@ -112,32 +176,17 @@ def _cut_around(
     return np.hstack([corner, corner + sides])
 
 
-def _count(
-    seen: SeenField,
-    index: int,
-    xyxy_um: NDArray[np.float64],
-    anchor: NDArray[np.int64],
-    negative: NDArray[np.bool_],
-    num_classes: int,
-) -> Pieces:
-    return Pieces(
-        np.full(len(xyxy_um), index),
-        xyxy_um,
-        anchor.astype(np.int64),
-        negative,
-        _count_inside(seen.true_xy_um, seen.field.label, xyxy_um, num_classes),
-        np.stack([_count_inside(one.xy_um, one.label, xyxy_um, num_classes) for one in seen.found]),
-    )
-
-
-def _count_inside(
+def _sum_inside(
     xy_um: NDArray[np.float64],
     label: NDArray[np.int16],
     xyxy_um: NDArray[np.float64],
     num_classes: int,
-) -> NDArray[np.int64]:
-    """(P, C) points by class whose place lies in each rectangle."""
+    weight: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    """(P, C) points by class whose place lies in each rectangle, counted or their weights added."""
     between = (xy_um >= xyxy_um[:, None, :2]) & (xy_um < xyxy_um[:, None, 2:])
-    inside = np.all(between, axis=2).astype(np.int64)
-    one_hot = label[:, None] == np.arange(num_classes)
-    return np.asarray(inside @ one_hot.astype(np.int64), np.int64)
+    inside = np.all(between, axis=2).astype(np.float64)
+    by_class = (label[:, None] == np.arange(num_classes)).astype(np.float64)
+    if weight is not None:
+        by_class *= weight[:, None]
+    return np.asarray(inside @ by_class, np.float64)

@@ -19,7 +19,7 @@ from models.data.resample import resample_pixels
 from models.phantom import truth_path
 from models.phantom.aperio import STRIP_PX, AperioFacts, write_aperio
 from models.phantom.truth import boxes_to_geojson
-from service.composed_slides.looks import SeenField
+from service.composed_slides.detected_fields import DetectedField
 from service.composed_slides.pieces import Pieces
 from service.errors import DatasetError
 
@@ -56,7 +56,7 @@ class Placed:
 
 def write_slide(
     path: Path,
-    seen: Sequence[SeenField],
+    detected: Sequence[DetectedField],
     pieces: Pieces,
     times: NDArray[np.int64],
     classes: Sequence[CellClass],
@@ -67,7 +67,7 @@ def write_slide(
 
     Args:
         path: of the slide, *.svs; replaced at once or not at all.
-        seen: the fields that the pieces were cut from.
+        detected: the fields that the pieces were cut from.
         pieces: all of them.
         times: (P,) how often each is on the slide, from `draw_pieces`.
         classes: in label order.
@@ -84,10 +84,10 @@ def write_slide(
     truth, part = truth_path(path), path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        strips = _paint_strips(seen, pieces, placed, (width, height), ground)
+        strips = _paint_strips(detected, pieces, placed, (width, height), ground)
         write_aperio(part, AperioFacts(width, height, MPP, SCANNER), strips)
-        bbox, label = _place_cells(seen, pieces, placed)
-        cells = boxes_to_geojson(bbox, [classes[one] for one in label], path.stem)
+        bbox, label = _place_cells(detected, pieces, placed)
+        cells = boxes_to_geojson(bbox, [classes[index] for index in label], path.stem)
         truth.write_text(cells, encoding="utf-8")
         os.replace(part, path)
     except OSError as error:
@@ -98,14 +98,15 @@ def write_slide(
     return truth
 
 
-def ground_of(seen: Sequence[SeenField]) -> tuple[int, int, int]:
+def ground_of(detected: Sequence[DetectedField]) -> tuple[int, int, int]:
     """The colour of what lies between the cells of these fields, RGB.
 
     Raises:
         DatasetError: an image cannot be read.
     """
     grounds = [
-        np.percentile(read_field_pixels(one.field), GROUND_PERCENTILE, axis=(0, 1)) for one in seen
+        np.percentile(read_field_pixels(field.field), GROUND_PERCENTILE, axis=(0, 1))
+        for field in detected
     ]
     red, green, blue = np.rint(np.median(grounds, axis=0)).astype(int).tolist()
     return red, green, blue
@@ -147,42 +148,42 @@ def _lay_out(
 
 
 def _paint_strips(
-    seen: Sequence[SeenField],
+    detected: Sequence[DetectedField],
     pieces: Pieces,
     placed: Sequence[Placed],
     size: tuple[int, int],
     ground: tuple[int, int, int],
 ) -> Iterator[NDArray[np.uint8]]:
     width, height = size
-    read = lru_cache(maxsize=FIELDS_HELD)(lambda index: read_field_pixels(seen[index].field))
+    read = lru_cache(maxsize=FIELDS_HELD)(lambda index: read_field_pixels(detected[index].field))
     for top in range(0, height, STRIP_PX):
         rows = min(STRIP_PX, height - top)
         strip = np.full((rows, width, 3), ground, np.uint8)
-        for one in placed:
-            first, last = max(one.y, top), min(one.y + one.height, top + rows)
+        for piece in placed:
+            first, last = max(piece.y, top), min(piece.y + piece.height, top + rows)
             if first < last:
-                picture = _cut_picture(seen, pieces, one, read)
-                strip[first - top : last - top, one.x : one.x + one.width] = picture[
-                    first - one.y : last - one.y
+                picture = _cut_picture(detected, pieces, piece, read)
+                strip[first - top : last - top, piece.x : piece.x + piece.width] = picture[
+                    first - piece.y : last - piece.y
                 ]
         yield strip
 
 
 def _cut_picture(
-    seen: Sequence[SeenField],
+    detected: Sequence[DetectedField],
     pieces: Pieces,
     placed: Placed,
     read: Callable[[int], NDArray[np.uint8]],
 ) -> NDArray[np.uint8]:
     """(height, width, 3) pixels of a piece as it lies on the slide."""
     index = int(pieces.field_index[placed.piece])
-    scale = seen[index].mpp / MPP
-    x1, y1, x2, y2 = np.rint(pieces.xyxy_um[placed.piece] / seen[index].mpp).astype(int)
+    scale = detected[index].mpp / MPP
+    x1, y1, x2, y2 = np.rint(pieces.xyxy_um[placed.piece] / detected[index].mpp).astype(int)
     picture = resample_pixels(read(index)[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)], scale)
     picture = np.rot90(picture[:, ::-1] if placed.mirrored else picture, placed.turns)
     missing = [
-        (0, max(0, wanted - had))
-        for wanted, had in zip((placed.height, placed.width), picture.shape[:2], strict=True)
+        (0, max(0, due - present))
+        for due, present in zip((placed.height, placed.width), picture.shape[:2], strict=True)
     ]
     # Rounding may leave a px at the edge.
     padded = np.pad(picture, [*missing, (0, 0)], mode="edge")
@@ -190,19 +191,19 @@ def _cut_picture(
 
 
 def _place_cells(
-    seen: Sequence[SeenField], pieces: Pieces, placed: Sequence[Placed]
+    detected: Sequence[DetectedField], pieces: Pieces, placed: Sequence[Placed]
 ) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
     """Boxes (N, 4) float32 level-0 px, clipped to their pieces, and labels (N,) of all cells."""
     boxes, labels = [np.zeros((0, 4))], [np.zeros(0, np.int16)]
-    for one in placed:
-        field = seen[int(pieces.field_index[one.piece])]
-        corner, end = np.split(pieces.xyxy_um[one.piece], 2)
+    for piece in placed:
+        field = detected[int(pieces.field_index[piece.piece])]
+        corner, end = np.split(pieces.xyxy_um[piece.piece], 2)
         centre = field.true_xy_um
         inside = np.all((centre >= corner) & (centre < end), axis=1)
         size = (end - corner) / MPP
         bbox = (field.true_bbox_um[inside] - np.tile(corner, 2)) / MPP
         bbox = np.clip(bbox, 0, np.tile(size, 2))
-        turned = turn_boxes(bbox, size[0], size[1], one.turns, one.mirrored)
-        boxes.append(turned + [one.x, one.y] * 2)
+        turned = turn_boxes(bbox, size[0], size[1], piece.turns, piece.mirrored)
+        boxes.append(turned + [piece.x, piece.y] * 2)
         labels.append(field.field.label[inside])
     return np.concatenate(boxes).astype(np.float32), np.concatenate(labels)

@@ -7,7 +7,7 @@ Owns the handling of slides that fail, are cancelled, or crash the worker; the a
 import errno
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +23,7 @@ from service.errors import (
 )
 from service.jobs.loaded_detectors import LoadedDetectors
 from service.pipeline import analyse_slide
+from service.pipeline.report.build import report_to_json
 from service.pipeline.thumbnail import draw_thumbnail
 from service.pipeline.types import Analysis, CellSource, GroupResult, Options, Progress
 from service.settings import Settings
@@ -136,7 +137,9 @@ class SlideJob:
             return decode_group(encoded, classes)
 
         on_progress = ProgressWriter(self.slides, slide.id)
-        return analyse_slide(self._path(slide), detector, options, run_group, on_progress)
+        return analyse_slide(
+            self._path(slide), detector, options, run_group, on_progress, slide.sha256
+        )
 
     def _store(self, slide: Slide, analysis: Analysis) -> None:
         """Stores detections and thumbnail before the status, so that every done slide has them."""
@@ -146,7 +149,7 @@ class SlideJob:
         self.blobs.put(keys.detections_key(slide.id), encoded)
         thumbnail = draw_thumbnail(self._path(slide), slide.mpp)
         self.blobs.put(keys.thumbnail_key(slide.id), thumbnail)
-        report = asdict(analysis.report)
+        report = report_to_json(analysis.report)
         if not retry_until_stored(
             lambda: self.slides.finish(slide.id, report, analysis.report.num_cells)
         ):

@@ -11,7 +11,7 @@ from pathlib import Path
 from service.errors import TooMuchUnreadableError
 from service.pipeline.groups import cut_groups, find_cells
 from service.pipeline.merge import merge_detections
-from service.pipeline.report import build_report
+from service.pipeline.report.build import build_report
 from service.pipeline.slide import open_slide
 from service.pipeline.spatial_order import order_spatially
 from service.pipeline.tiles import plan_tiles
@@ -37,7 +37,7 @@ def call_directly(index: int, find: Callable[[], GroupResult]) -> GroupResult:
 
 
 def ignore(progress: Progress) -> None:
-    """Tells nobody."""
+    """Ignores progress."""
 
 
 def analyse_slide(
@@ -46,6 +46,7 @@ def analyse_slide(
     options: Options | None = None,
     run_group: RunGroup = call_directly,
     on_progress: OnProgress = ignore,
+    slide_sha256: str | None = None,
 ) -> Analysis:
     """A slide's cells, counts, score and category.
 
@@ -55,6 +56,7 @@ def analyse_slide(
         options: how to read and merge.
         run_group: runs one group of tiles, or gives back what an earlier run of it gave.
         on_progress: told after every batch; may raise AnalysisCancelledError to stop.
+        slide_sha256: see `slide_digest.py`; without it, suspicious cells have no ids in the report.
 
     Raises:
         NotASlideError, SlideUnreadableError, MppMissingError: see `service/pipeline/slide.py`.
@@ -75,7 +77,8 @@ def analyse_slide(
             groups.append(run_group(index, find))
             progress.reach(start, len(tiles))
         clock.lap("detect")
-    unreadable = [tile for group in groups for tile in group.unreadable_tiles]
+    damaged = (tile for group in groups for tile in group.unreadable_tiles)
+    unreadable = sorted({*damaged, *plan.lost_tiles})
     _check_readable(len(unreadable), len(plan.tiles), options.max_unreadable_fraction)
     none_yet = no_detections(len(detector.info.classes))
     by_group = join_detections([none_yet, *(group.detections for group in groups)])
@@ -84,7 +87,16 @@ def analyse_slide(
     detections = order_spatially(merged, slide.info.width, slide.info.height)
     clock.lap("merge")
     report = build_report(
-        slide.info, mask, plan, unreadable, detections, detector.info, options, clock.times_s
+        slide.info,
+        mask,
+        plan,
+        unreadable,
+        detections,
+        detector.info,
+        options,
+        clock.times_s,
+        limited_tiles=[tile for group in groups for tile in group.limited_tiles],
+        slide_sha256=slide_sha256,
     )
     return Analysis(report, detections, detector.info.classes, slide.info)
 

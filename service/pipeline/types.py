@@ -4,8 +4,9 @@ Everything is in level-0 pixels, origin top left of the slide, unless a name say
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +17,17 @@ from models.detector import (
     Detector,
     DetectorInfo,
     InputSpec,
+    SevereTerm,
     SlideScoreModel,
     TileBatch,
     join_detections,
     no_detections,
 )
 
+if TYPE_CHECKING:
+    from service.pipeline.report.model import SlideReport
+
 __all__ = [
-    "Adequacy",
     "Analysis",
     "CellClass",
     "CellRecords",
@@ -36,9 +40,11 @@ __all__ = [
     "OnProgress",
     "Options",
     "Progress",
+    "QualityCode",
+    "QualityFlag",
     "RunGroup",
+    "SevereTerm",
     "SlideInfo",
-    "SlideReport",
     "SlideScoreModel",
     "Tile",
     "TileBatch",
@@ -56,12 +62,13 @@ class SlideInfo:
     Attributes:
         vendor: OpenSlide's name of the format, e.g. "aperio".
         width, height: level-0 px.
-        level_downsamples: one per level, 1.0 first.
+        level_downsamples: one per level that is used, 1.0 first.
         mpp: µm per level-0 px (mean of x and y).
         mpp_source: where that figure came from.
         bounds_xywh: scanned area if the slide states one (openslide.bounds-*), else None.
         background_rgb: what transparent pixels are composited on.
         focal_plane: which plane of a focus stack is read; None where there is but one.
+        left_out_levels: one sentence per level of the file that is not used, with the reason.
     """
 
     vendor: str
@@ -73,24 +80,26 @@ class SlideInfo:
     bounds_xywh: tuple[int, int, int, int] | None
     background_rgb: tuple[int, int, int]
     focal_plane: str | None = None
+    left_out_levels: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tile:
     """A square that is read from the slide, and the part of it that answers for cells.
 
     Attributes:
         index: position in the plan.
-        x, y: level-0 px of its top left corner; may be negative at the slide's edge.
+        x, y: level-0 px of its top left corner; may be negative at the slide's edge. Whole
+            numbers unless the slide is coarser than the detector wants.
         size: side, level-0 px.
         core_xyxy: cells whose centre lies here belong to this tile; cores share no point and
             together cover every tile.
     """
 
     index: int
-    x: int
-    y: int
-    size: int
+    x: float
+    y: float
+    size: float
     core_xyxy: tuple[float, float, float, float]
 
 
@@ -180,54 +189,40 @@ OnProgress = Callable[[Progress], None]
 RunGroup = Callable[[int, Callable[[], GroupResult]], GroupResult]
 
 
-@dataclass(frozen=True)
-class Adequacy:
-    """Whether enough cells were seen (Bethesda 2014: about 5,000 squamous cells, liquid-based).
+class QualityCode(StrEnum):
+    """What limits a result; stable, so that programs may act on it."""
 
-    Attributes:
-        num_squamous_cells: detections of any class.
-        minimum: how many are asked for.
-        adequate: whether that many were seen, or any abnormal category is named.
-        tissue_area_mm2: area of the tissue mask.
-        unreadable_area_mm2: area of tiles that could not be read.
-    """
-
-    num_squamous_cells: int
-    minimum: int
-    adequate: bool
-    tissue_area_mm2: float
-    unreadable_area_mm2: float
+    UNREADABLE_AREA = "unreadable-area"
+    AREA_NOT_IN_FILE = "area-not-in-file"
+    LEVELS_LEFT_OUT = "levels-left-out"
+    FOCUS_PLANE = "focus-plane"
+    MPP_FROM_OBJECTIVE_POWER = "mpp-from-objective-power"
+    DENSITY_LIMIT = "density-limit"
+    EARLIER_REPORT = "earlier-report"
 
 
 @dataclass(frozen=True)
-class SlideReport:
-    """The result of one slide. `report.json` is this, field by field.
+class QualityFlag:
+    """One thing that limits what a result can say; every step may give some.
 
     Attributes:
-        counts: cells by class name, every class of the detector present.
-        num_cells: their sum.
-        abnormality_score: in [0, 1], higher is more abnormal.
-        category: most severe Bethesda category with enough evidence, or "no cells seen".
-        adequacy: whether enough was seen.
-        disclaimer: that this is research software for review.
-        provenance: detector name and digest, engine, code version, settings, slide facts, mpp and
-            its source, tile plan, unreadable tiles, times in seconds.
+        code: what it is.
+        text: the same in words, with the figures that matter.
+        area_mm2: of the slide that it concerns, if it is an area.
+        fraction: of what the text names, 0-1, if it is a part.
     """
 
-    counts: dict[str, int]
-    num_cells: int
-    abnormality_score: float
-    category: str
-    adequacy: Adequacy
-    disclaimer: str
-    provenance: dict[str, Any] = field(default_factory=dict)
+    code: QualityCode
+    text: str
+    area_mm2: float | None = None
+    fraction: float | None = None
 
 
 @dataclass(frozen=True)
 class Analysis:
     """A slide's report and its merged detections, along a Hilbert curve over the slide."""
 
-    report: SlideReport
+    report: "SlideReport"
     detections: Detections
     classes: tuple[CellClass, ...]
     slide: SlideInfo

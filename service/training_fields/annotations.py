@@ -142,7 +142,8 @@ def _boxes_of(file: FeatureFile, cell: Feature, point_px: float) -> Boxes:
         raise DatasetError(
             f"{file.path}: {cell.position} is of geometry {kind}, but only "
             f"{', '.join(CELL_SHAPES)} can be a cell: delete it, draw it anew as a "
-            f"rectangle, ellipse, polygon or point, or leave its class out with --map {cell.class_name}="
+            "rectangle, ellipse, polygon or point, or leave its class out with "
+            f"--map {cell.class_name}="
         )
     if kind in ("Point", "MultiPoint"):
         xy = shapely.get_coordinates(cell.shape)

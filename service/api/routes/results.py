@@ -1,5 +1,6 @@
 """What was found in a slide: report, annotations, thumbnail."""
 
+from contextlib import closing
 from dataclasses import astuple
 from typing import Any
 
@@ -29,8 +30,13 @@ from service.errors import (
     SlideUnreadableError,
 )
 from service.exports.formats import Format
+from service.pipeline.report.build import report_to_json
+from service.pipeline.report.model import SlideReport
+from service.pipeline.report.stored import read_report
 from service.pipeline.thumbnail import draw_thumbnail
+from service.pipeline.types import CellClass
 from service.storage import blobs as keys
+from service.storage.detections import DetectionsFile
 from service.storage.tables import Slide, Status
 
 router = APIRouter(prefix=f"{SLIDES_PATH}/{{slide_id}}", tags=["results"])
@@ -45,10 +51,10 @@ NOT_MODIFIED: dict[str, Any] = {
 @router.get(
     "/report",
     summary="Get the report",
-    response_class=JSONResponse,
+    response_model=SlideReport,
     responses={
         200: {
-            "description": "Counts, score, category, adequacy and provenance.",
+            "description": "What was counted, what it supports, what to review, what limits it.",
             "content": {"application/json": {"example": EXAMPLE_REPORT}},
             "headers": VALIDATORS,
         },
@@ -57,12 +63,21 @@ NOT_MODIFIED: dict[str, Any] = {
         **http_problems(412),
     },
 )
-def get_report(request: Request, slide: SlideDep) -> Response:
-    """Counts per class, abnormality score, category, adequacy estimate, provenance."""
+def get_report(request: Request, context: ContextDep, slide: SlideDep) -> Response:
+    """Counts per class, abnormality score, category, adequacy, suspicious cells, provenance."""
     check_done(slide)
     tag = entity_tag(*result_identity(slide), "report")
     headers = validators(tag)
-    return check_conditions(request, headers, tag) or JSONResponse(slide.report, headers=headers)
+    unchanged = check_conditions(request, headers, tag)
+    if unchanged is not None:
+        return unchanged
+
+    def read_classes() -> tuple[CellClass, ...]:
+        with closing(context.blobs.open(keys.detections_key(slide.id))) as source:
+            return DetectionsFile(source).facts.classes
+
+    report = read_report(slide.report or {}, read_classes)
+    return JSONResponse(report_to_json(report), headers=headers)
 
 
 @router.get(

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from service.pipeline.report.model import SlideReport
 from tests.service.running_server import RunningServer
 from tests.service.small_slide import draw_slide
 
@@ -17,7 +18,9 @@ def test_slide_goes_in_and_report_comes_out(server: RunningServer, done: dict[st
     assert done["error"] is None
     report = server.client.get(done["links"]["report"]).json()
     assert sum(report["counts"].values()) == report["num_cells"] == 100
-    assert set(report) >= {"counts", "abnormality_score", "category", "adequacy", "provenance"}
+    SlideReport.model_validate(report)
+    assert report["format"] == "cytolibra-report-2"
+    assert 0 < report["abnormality_score"] <= 1
 
 
 def test_raw_body_is_the_same_slide(

@@ -10,6 +10,6 @@ def make_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit, "NUM_SLIDES", 100)
     monkeypatch.setattr(fit, "PRIOR_TOTALS", (10.0,))
     monkeypatch.setattr(cross_fit, "NUM_PARTS", 2)
-    monkeypatch.setattr(cross_fit, "MARGINS", (0.0, 0.3))
+    monkeypatch.setattr(cross_fit, "GRADE_FACTORS", (1.0,))
     monkeypatch.setattr(judge, "SIZES", (30, 300))
     monkeypatch.setattr(judge, "SHARES", (0.02, 0.5))

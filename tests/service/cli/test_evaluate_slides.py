@@ -22,7 +22,7 @@ def test_figures_and_coefficients_and_slides_are_written(
     monkeypatch.setattr("models.bundle.load.load_detector", lambda name, engine: SpotDetector())
     monkeypatch.setattr(fit, "NUM_SLIDES", 100)
     monkeypatch.setattr(fit, "PRIOR_TOTALS", (10.0,))
-    monkeypatch.setattr(fit, "WEIGHTS", (1.0,))
+    monkeypatch.setattr(cross_fit, "GRADE_FACTORS", (1.0,))
     monkeypatch.setattr(cross_fit, "NUM_PARTS", 2)
     monkeypatch.setattr(judge, "SIZES", (30, 300))
     monkeypatch.setattr(judge, "SHARES", (0.02, 0.5))
@@ -39,12 +39,12 @@ def test_figures_and_coefficients_and_slides_are_written(
     assert "AUC" in printed
     content = json.loads((tmp_path / "out/all.json").read_text())
     fitted = json.loads((tmp_path / "out/fit.json").read_text())
-    SlideScoreCoefficients(**fitted)
+    assert SlideScoreCoefficients(**fitted).severe is not None or fitted["severe"] is None
     assert content["fitted"]["slide_score"] == fitted
     assert content["shipped"]["figures"]["auc"] > 0.5
-    assert [one["slide"] for one in content["written_slides"]] == ["smear0.svs", "glass0.svs"]
+    assert [each["slide"] for each in content["written_slides"]] == ["smear0.svs", "glass0.svs"]
     names = sorted(path.name for path in (tmp_path / "slides").iterdir())
-    assert names == [f"{one}0.{end}" for one in ("glass", "smear") for end in ENDS]
+    assert names == [f"{ground}0.{end}" for ground in ("glass", "smear") for end in ENDS]
 
 
 ENDS = ("svs", "truth.geojson")

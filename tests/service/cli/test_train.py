@@ -18,7 +18,7 @@ from models.training.export import describe_bundle
 from models.training.run import TrainOptions, run_training
 from service.cli.main import app
 from service.composed_slides.coefficients import find_coefficients
-from service.pipeline.report import name_category
+from service.pipeline.report.category import name_category
 from tests.models.small_training import make_config, write_fields
 from tests.service.cli.quick_fit import make_quick
 
@@ -49,8 +49,8 @@ def test_of_other_classes_an_abnormal_one_can_be_the_category_without_a_fit(tmp_
     classes = (CellClass("normal", (0, 0, 0), 0), CellClass("abnormal", (1, 1, 1), 1))
     model = describe_bundle(config, classes, "mine", {})
     score = SlideScoreModel(**model["slide_score"])
-    assert name_category(np.array([1, 900]), classes, score) == "abnormal"
-    assert name_category(np.array([900, 1]), classes, score) == "normal"
+    assert name_category(np.array([1, 900]), classes, score).code == "abnormal"
+    assert name_category(np.array([900, 1]), classes, score).code == "none-supported"
 
 
 def test_a_fit_that_breaks_costs_no_training(tmp_path: Path) -> None:

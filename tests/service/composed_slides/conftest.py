@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.classes import BETHESDA
 from models.data.coco import Field, FieldSet
 from models.detector import Detections, TileBatch, spread_scores
-from service.composed_slides.looks import Found, SeenField
+from service.composed_slides.detected_fields import DetectedCells, DetectedField
 from service.composed_slides.pieces import Pieces, cut_pieces
 from tests.fake_detector import FakeDetector
 
@@ -31,8 +31,8 @@ def place_cells(rng: np.random.Generator) -> NDArray[np.float64]:
 
 def draw_field(path: Path, centre: NDArray[np.float64], label: NDArray[np.int16]) -> None:
     pixels = np.full((HEIGHT, WIDTH, 3), BACKGROUND, np.uint8)
-    for (x, y), one in zip(centre, label, strict=True):
-        cv2.circle(pixels, (round(x), round(y)), 12, (GREY[one],) * 3, -1)
+    for (x, y), each in zip(centre, label, strict=True):
+        cv2.circle(pixels, (round(x), round(y)), 12, (GREY[each],) * 3, -1)
     cv2.imwrite(str(path), pixels)
 
 
@@ -95,25 +95,25 @@ class SpotDetector(FakeDetector):
         )
 
 
-def see_with_faults(field: Field, rng: np.random.Generator) -> Found:
+def detect_with_faults(field: Field, rng: np.random.Generator) -> DetectedCells:
     """Of the cells a tenth is missed, and 1 % of the negative ones is called ASC-US."""
     label = field.label.copy()
     label[(label == 0) & (rng.random(len(label)) < 0.01)] = 1
     kept = rng.random(len(label)) >= 0.1
     centre = field.centre_xy.astype(np.float64) * MPP
-    return Found(centre[kept], label[kept], np.full(kept.sum(), 0.8, np.float32))
+    return DetectedCells(centre[kept], label[kept], np.full(kept.sum(), 0.8, np.float32))
 
 
 @pytest.fixture(scope="session")
-def seen(fields: FieldSet) -> list[SeenField]:
-    """Two looks of a detector that is mostly right."""
+def detected(fields: FieldSet) -> list[DetectedField]:
+    """Two augmentations under a detector that is mostly right."""
     rng = np.random.default_rng(5)
     return [
-        SeenField(one, MPP, tuple(see_with_faults(one, rng) for _ in range(2)))
-        for one in fields.fields
+        DetectedField(field, MPP, tuple(detect_with_faults(field, rng) for _ in range(2)))
+        for field in fields.fields
     ]
 
 
 @pytest.fixture(scope="session")
-def pieces(seen: list[SeenField]) -> Pieces:
-    return cut_pieces(seen, BETHESDA)
+def pieces(detected: list[DetectedField]) -> Pieces:
+    return cut_pieces(detected, BETHESDA)

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from models.classes import BETHESDA
-from service.composed_slides.looks import SeenField
+from service.composed_slides.detected_fields import DetectedField
 from service.composed_slides.pieces import ANCHORED_PIECES, CLEAN, MARGIN_UM, Pieces, cut_pieces
 from service.errors import DatasetError
 
 
 def test_clean_pieces_come_no_nearer_to_abnormal_cells_than_the_margin(
-    seen: list[SeenField], pieces: Pieces
+    detected: list[DetectedField], pieces: Pieces
 ) -> None:
     for index in np.flatnonzero(pieces.anchor == CLEAN):
-        field = seen[pieces.field_index[index]]
+        field = detected[pieces.field_index[index]]
         boxes = field.true_bbox_um[field.field.label > 0]
         x1, y1, x2, y2 = pieces.xyxy_um[index]
         apart_x = np.maximum(boxes[:, 0] - x2, x1 - boxes[:, 2])
@@ -24,40 +24,48 @@ def test_clean_pieces_come_no_nearer_to_abnormal_cells_than_the_margin(
         assert not pieces.true[index, 1:].any()
 
 
-def test_pieces_lie_inside_their_fields(seen: list[SeenField], pieces: Pieces) -> None:
-    size = np.array([one.size_um for one in seen])[pieces.field_index]
+def test_pieces_lie_inside_their_fields(detected: list[DetectedField], pieces: Pieces) -> None:
+    size = np.array([field.size_um for field in detected])[pieces.field_index]
     assert (pieces.xyxy_um[:, :2] >= 0).all()
     assert (pieces.xyxy_um[:, 2:] <= size + 1e-9).all()
     assert (pieces.xyxy_um[:, 2:] > pieces.xyxy_um[:, :2]).all()
 
 
 def test_every_abnormal_cell_has_its_pieces_and_is_in_them(
-    seen: list[SeenField], pieces: Pieces
+    detected: list[DetectedField], pieces: Pieces
 ) -> None:
     anchored = np.flatnonzero(pieces.anchor != CLEAN)
-    assert len(anchored) == ANCHORED_PIECES * sum((one.field.label > 0).sum() for one in seen)
+    assert len(anchored) == ANCHORED_PIECES * sum(
+        (field.field.label > 0).sum() for field in detected
+    )
     assert (pieces.true[anchored, pieces.anchor[anchored]] >= 1).all()
 
 
-def test_counts_are_those_of_a_plain_loop(seen: list[SeenField], pieces: Pieces) -> None:
+def test_counts_are_those_of_a_plain_loop(detected: list[DetectedField], pieces: Pieces) -> None:
     for index in range(0, len(pieces.anchor), 97):
-        field = seen[pieces.field_index[index]]
+        field = detected[pieces.field_index[index]]
         x1, y1, x2, y2 = pieces.xyxy_um[index]
-        for look, found in enumerate(field.found):
-            counts = [0] * len(BETHESDA)
-            for (x, y), label in zip(found.xy_um, found.label, strict=True):
-                counts[label] += x1 <= x < x2 and y1 <= y < y2
-            assert pieces.found[look, index].tolist() == counts
+        for augmentation, cells in enumerate(field.by_augmentation):
+            counts, squares = [0] * len(BETHESDA), [0.0] * len(BETHESDA)
+            for (x, y), label, score in zip(cells.xy_um, cells.label, cells.score, strict=True):
+                inside = x1 <= x < x2 and y1 <= y < y2
+                counts[label] += inside
+                squares[label] += inside * float(score) ** 2
+            assert pieces.detected[augmentation, index].tolist() == counts
+            np.testing.assert_allclose(pieces.mass[0, augmentation, index], counts)
+            np.testing.assert_allclose(pieces.mass[2, augmentation, index], squares)
 
 
-def test_fields_without_abnormal_cells_compose_no_slides(seen: list[SeenField]) -> None:
-    negative = [one for one in seen if not one.field.label.any()]
+def test_fields_without_abnormal_cells_compose_no_slides(detected: list[DetectedField]) -> None:
+    negative = [field for field in detected if not field.field.label.any()]
     with pytest.raises(DatasetError, match="abnormal"):
         cut_pieces(negative, BETHESDA)
 
 
 @pytest.mark.parametrize("severity", [0, 2])
-def test_classes_of_one_side_alone_compose_no_slides(seen: list[SeenField], severity: int) -> None:
-    classes = [replace(one, severity=severity) for one in BETHESDA]
+def test_classes_of_one_side_alone_compose_no_slides(
+    detected: list[DetectedField], severity: int
+) -> None:
+    classes = [replace(each, severity=severity) for each in BETHESDA]
     with pytest.raises(DatasetError, match=rf"one side alone \(severities: NILM {severity}, "):
-        cut_pieces(seen, classes)
+        cut_pieces(detected, classes)

@@ -11,8 +11,8 @@ from models.classes import BETHESDA
 from models.data.coco import FieldSet
 from models.phantom import read_truth
 from service.composed_slides.check import check_written_slides
-from service.composed_slides.compose import Wanted, draw_pieces
-from service.composed_slides.looks import see_fields
+from service.composed_slides.compose import SlideSpec, draw_pieces
+from service.composed_slides.detected_fields import detect_fields
 from service.composed_slides.pieces import cut_pieces
 from service.composed_slides.write import GLASS, MPP, ground_of, turn_boxes, write_slide
 from service.errors import DatasetError
@@ -22,10 +22,10 @@ from tests.service.composed_slides.conftest import GREY, SpotDetector
 
 def test_truth_lies_on_the_cells_and_counts_agree(fields: FieldSet, tmp_path: Path) -> None:
     detector = SpotDetector()
-    seen = see_fields(detector, fields, num_looks=1)
-    pieces = cut_pieces(seen, BETHESDA)
-    both = check_written_slides(tmp_path, seen, pieces, detector, (Wanted(60, 0.2),))
-    assert [one.on_glass for one in both] == [False, True]
+    detected = detect_fields(detector, fields, num_augmentations=1)
+    pieces = cut_pieces(detected, BETHESDA)
+    both = check_written_slides(tmp_path, detected, pieces, detector, (SlideSpec(60, 0.2),))
+    assert [slide.on_glass for slide in both] == [False, True]
     checked = both[0]
     bbox, label = read_truth(checked.path.with_suffix(".truth.geojson"))
     assert np.bincount(label, minlength=6).tolist() == checked.true.tolist()
@@ -33,16 +33,16 @@ def test_truth_lies_on_the_cells_and_counts_agree(fields: FieldSet, tmp_path: Pa
         assert slide.info.vendor == "aperio"
         assert slide.info.mpp == MPP
         corner = slide.read_region(10, 10, 0, 1, 1)[0, 0].astype(int)
-        assert np.abs(corner - ground_of(seen)).max() <= 3
+        assert np.abs(corner - ground_of(detected)).max() <= 3
         on_spot = []
         # Boxes are clipped to their pieces, so only whole ones have their cell in the middle.
-        for (x1, y1, x2, y2), one in zip(bbox, label, strict=True):
+        for (x1, y1, x2, y2), each in zip(bbox, label, strict=True):
             if min(x2 - x1, y2 - y1) > 79:
                 pixels = slide.read_region(int((x1 + x2) / 2), int((y1 + y2) / 2), 0, 1, 1)
-                on_spot.append(abs(int(pixels[0, 0, 0]) - GREY[one]) < 12)
+                on_spot.append(abs(int(pixels[0, 0, 0]) - GREY[each]) < 12)
     assert len(on_spot) > 10
     assert np.mean(on_spot) == 1.0
-    # Cells cut by the edge of a piece may be seen or not.
+    # Cells cut by the edge of a piece may be counted or not.
     off = abs(int(checked.analysed.sum()) - int(checked.added.sum()))
     assert off <= max(3, 0.25 * checked.added.sum())
 
@@ -52,7 +52,7 @@ def test_boxes_turn_as_pictures_do(x: int, y: int, turns: int, mirrored: bool) -
     picture = np.zeros((5, 7), bool)
     picture[y, x] = True
     turned = np.rot90(picture[:, ::-1] if mirrored else picture, turns)
-    row, column = (int(one[0]) for one in np.nonzero(turned))
+    row, column = (int(each[0]) for each in np.nonzero(turned))
     box = turn_boxes(np.array([[x, y, x + 1, y + 1]], float), 7, 5, turns, mirrored)
     assert box[0].tolist() == [column, row, column + 1, row + 1]
 
@@ -61,8 +61,8 @@ def test_a_folder_that_cannot_be_written_is_named(fields: FieldSet, tmp_path: Pa
     blocked = tmp_path / "file"
     blocked.write_text("")
     few = FieldSet(fields.fields[:6], fields.classes)
-    seen = see_fields(SpotDetector(), few, num_looks=1)
-    pieces = cut_pieces(seen, BETHESDA)
-    times = draw_pieces(pieces, BETHESDA, Wanted(30, 0.1), np.random.default_rng(0))
+    detected = detect_fields(SpotDetector(), few, num_augmentations=1)
+    pieces = cut_pieces(detected, BETHESDA)
+    times = draw_pieces(pieces, BETHESDA, SlideSpec(30, 0.1), np.random.default_rng(0))
     with pytest.raises(DatasetError, match="cannot be written"):
-        write_slide(blocked / "slide.svs", seen, pieces, times, BETHESDA, GLASS, seed=0)
+        write_slide(blocked / "slide.svs", detected, pieces, times, BETHESDA, GLASS, seed=0)

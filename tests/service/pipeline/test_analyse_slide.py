@@ -64,8 +64,8 @@ def test_report_counts_the_truth_and_says_where_it_comes_from(
         "SCC": 0,
     }
     assert report.category == "HSIL"
-    assert report.provenance["detector"]["name"] == "fake"
-    assert report.provenance["slide"]["mpp_source"] == "slide"
+    assert report.provenance.detector.name == "fake"
+    assert report.provenance.slide.mpp_source == "slide"
     assert "phantom" not in str(report)
     assert "not a diagnosis" in report.disclaimer
 
@@ -109,10 +109,10 @@ def test_a_group_run_twice_counts_its_tiles_once(phantom: tuple[Path, FakeDetect
 
 def test_the_report_says_at_which_scale_tiles_were_read(make_slide: MakeSlide) -> None:
     path = make_slide(mpp=0.263)
-    plan = analyse_slide(path, no_cells()).report.provenance["tile_plan"]
-    assert plan["mpp"] == 0.5
-    assert plan["read_mpp"] == pytest.approx(plan["downsample"] * 0.263)
-    assert plan["read_mpp"] == pytest.approx(0.5, rel=1 / 64)
+    plan = analyse_slide(path, no_cells()).report.provenance.tile_plan
+    assert plan.mpp == 0.5
+    assert plan.read_mpp == pytest.approx(plan.downsample * 0.263)
+    assert plan.read_mpp == pytest.approx(0.5, rel=1 / 64)
 
 
 def test_an_analysis_stops_when_told(phantom: tuple[Path, FakeDetector]) -> None:
@@ -138,7 +138,9 @@ def test_damaged_tiles_are_reported_and_the_rest_analysed(make_slide: MakeSlide)
     damage_tiles(path, 9, 1)
     report = analyse_slide(path, no_cells(), Options(max_unreadable_fraction=0.9)).report
     assert report.adequacy.unreadable_area_mm2 > 0
-    assert report.provenance["unreadable"]["num_tiles"] >= 1
+    assert report.provenance.unreadable.num_tiles >= 1
+    assert [flag.code for flag in report.quality] == ["unreadable-area"]
+    assert report.quality[0].area_mm2 == report.adequacy.unreadable_area_mm2
 
 
 def test_too_much_damage_is_refused_by_the_stated_limit(make_slide: MakeSlide) -> None:
@@ -148,10 +150,12 @@ def test_too_much_damage_is_refused_by_the_stated_limit(make_slide: MakeSlide) -
         analyse_slide(path, no_cells(), Options(max_unreadable_fraction=0.1))
 
 
-def test_a_slide_of_empty_glass_has_no_cells_and_score_zero(make_slide: MakeSlide) -> None:
+def test_a_slide_of_empty_glass_has_no_cells_and_no_score(make_slide: MakeSlide) -> None:
     path = make_slide(np.full((700, 900, 3), 245, np.uint8))
     analysis = analyse_slide(path, no_cells())
     assert analysis.report.num_cells == 0
-    assert analysis.report.abnormality_score == 0.0
+    assert analysis.report.abnormality_score is None
     assert analysis.report.category == "no cells seen"
+    assert analysis.report.category_code == "no-cells"
+    assert not analysis.report.adequacy.adequate
     assert isinstance(analysis.detections, Detections)

@@ -1,6 +1,7 @@
-"""Labelled fields and what a detector reports of them, under several looks of the same slide.
+"""Labelled fields and what a detector reports of them, also with stain, light and focus changed.
 
-Slides differ in stain, light and focus; all fields of one look differ from the original alike.
+Slides differ in stain, light and focus; all fields of one augmentation differ from the original
+alike.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,9 +19,9 @@ from service.errors import DatasetError
 from service.pipeline.merge import merge_detections
 from service.pipeline.types import Detector
 
-NUM_LOOKS = 4
+NUM_AUGMENTATIONS = 4
 #: As far as training changes them; geometry is left alone.
-LOOK = Augmentation(
+AUGMENTATION = Augmentation(
     scale=(1.0, 1.0),
     rotate_degrees=0.0,
     brightness=0.12,
@@ -33,7 +34,7 @@ LOOK = Augmentation(
 
 
 @dataclass(frozen=True)
-class Found:
+class DetectedCells:
     """D cells that a detector reports, at its thresholds, one to a cell.
 
     Attributes:
@@ -48,18 +49,23 @@ class Found:
 
 
 @dataclass(frozen=True)
-class SeenField:
-    """A labelled field in µm from its top left corner, and what was found on it.
+class DetectedField:
+    """A labelled field in µm from its top left corner, and the cells detected on it.
 
     Attributes:
         field: where it comes from; its pixels and labels.
         mpp: µm per px of the field.
-        found: one per look; the first is the field as it is.
+        by_augmentation: one per augmentation; the first is the field as it is.
     """
 
     field: Field
     mpp: float
-    found: tuple[Found, ...]
+    by_augmentation: tuple[DetectedCells, ...]
+
+    @property
+    def slide(self) -> str:
+        """The slide that the field was cut from; its own file where that is not known."""
+        return self.field.path.name
 
     @property
     def size_um(self) -> tuple[float, float]:
@@ -77,74 +83,78 @@ class SeenField:
         return self.field.bbox_xyxy.astype(np.float64) * self.mpp
 
 
-def see_fields(
+def detect_fields(
     detector: Detector,
     fields: FieldSet,
-    num_looks: int = NUM_LOOKS,
+    num_augmentations: int = NUM_AUGMENTATIONS,
     on_field: Callable[[], None] = lambda: None,
-) -> list[SeenField]:
+) -> list[DetectedField]:
     """What the detector reports of every field, as a slide's report would count it.
 
     Args:
         detector: loaded with its shipped thresholds.
         fields: that it did not learn from.
-        num_looks: the original and so many less one changed copies.
+        num_augmentations: the original and so many less one changed copies.
         on_field: called after each.
 
     Raises:
         DatasetError: an image cannot be read.
     """
-    seen = []
+    detected = []
     for field in fields.fields:
-        seen.append(_see_field(detector, field, num_looks))
+        detected.append(_detect_field(detector, field, num_augmentations))
         on_field()
-    return seen
+    return detected
 
 
 def split_parts(
-    seen: Sequence[SeenField], classes: Sequence[CellClass], num_parts: int
-) -> list[list[SeenField]]:
-    """The fields in parts that share none, alike in their worst cells and their number.
+    detected: Sequence[DetectedField], classes: Sequence[CellClass], num_parts: int
+) -> list[list[DetectedField]]:
+    """The fields in parts that share no slide, alike in their worst cells and their number.
 
     Raises:
-        DatasetError: there are fewer fields than parts.
+        DatasetError: the fields come from fewer slides than there are parts.
     """
-    if len(seen) < num_parts:
+    slides: dict[str, list[DetectedField]] = {}
+    for field in detected:
+        slides.setdefault(field.slide, []).append(field)
+    if len(slides) < num_parts:
         raise DatasetError(
-            f"{len(seen)} fields cannot be split in {num_parts} parts: give more fields"
+            f"{len(detected)} fields of {len(slides)} slides cannot be split in {num_parts} parts "
+            "that share no slide: give more fields"
         )
-    severity = np.array([one.severity for one in classes])
+    severity = np.array([each.severity for each in classes])
 
-    def rank(one: SeenField) -> tuple[int, int]:
-        grades = severity[one.field.label]
+    def rank(fields: list[DetectedField]) -> tuple[int, int]:
+        grades = severity[np.concatenate([field.field.label for field in fields])]
         worst = int(grades.max(initial=0))
         return worst, int((grades == worst).sum())
 
-    ordered = sorted(seen, key=rank)
-    parts: list[list[SeenField]] = [[] for _ in range(num_parts)]
-    for index, one in enumerate(ordered):
+    parts: list[list[DetectedField]] = [[] for _ in range(num_parts)]
+    for index, fields in enumerate(sorted(slides.values(), key=rank)):
         turn, place = divmod(index, num_parts)
         # There and back, so that no part always gets the larger of its neighbours.
-        parts[place if turn % 2 == 0 else num_parts - 1 - place].append(one)
+        parts[place if turn % 2 == 0 else num_parts - 1 - place].extend(fields)
     return parts
 
 
-def _see_field(detector: Detector, field: Field, num_looks: int) -> SeenField:
+def _detect_field(detector: Detector, field: Field, num_augmentations: int) -> DetectedField:
     mpp = detector.info.input.mpp
     pixels = resample_field(field, mpp).pixels
-    found = []
-    for look in range(num_looks):
-        # The same seed for every field of a look, so that they change alike.
-        rng = np.random.default_rng(look)
-        changed = pixels if look == 0 else change_look(pixels, LOOK, rng)
-        found.append(_find(detector, changed, mpp))
-    return SeenField(field, mpp if field.mpp is None else field.mpp, tuple(found))
+    by_augmentation = []
+    for index in range(num_augmentations):
+        # The same seed for every field of an augmentation, so that they change alike.
+        rng = np.random.default_rng(index)
+        changed = pixels if index == 0 else change_look(pixels, AUGMENTATION, rng)
+        by_augmentation.append(_detect_cells(detector, changed, mpp))
+    own_mpp = mpp if field.mpp is None else field.mpp
+    return DetectedField(field, own_mpp, tuple(by_augmentation))
 
 
-def _find(detector: Detector, pixels: NDArray[np.uint8], mpp: float) -> Found:
+def _detect_cells(detector: Detector, pixels: NDArray[np.uint8], mpp: float) -> DetectedCells:
     merged = merge_detections(detector.detect(make_tile(pixels)), detector.info.merge_iou)
     height, width = pixels.shape[:2]
     bbox = np.clip(merged.bbox_xyxy.astype(np.float64), 0, [width, height] * 2)
     inside = ((bbox[:, 2:] - bbox[:, :2]) > 0).all(axis=1)
     xy_um = (bbox[:, :2] + bbox[:, 2:]) / 2 * mpp
-    return Found(xy_um[inside], merged.label[inside], merged.score[inside])
+    return DetectedCells(xy_um[inside], merged.label[inside], merged.score[inside])
