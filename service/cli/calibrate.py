@@ -133,10 +133,10 @@ def _check_same_network(judged: "BundleModel", shipped: "BundleModel", folder: P
     # On tiles of which size it is served is no part of a network.
     tiles = {"tile_size_px", "overlap_px"}
     for part in ("classes", "input", "network"):
-        wanted, given = (
+        judged_part, shipped_part = (
             model.model_dump(exclude={"input": tiles})[part] for model in (judged, shipped)
         )
-        if given != wanted:
+        if shipped_part != judged_part:
             raise BundleError(
                 f"{folder} has another {part} than the bundle that is calibrated: what is chosen "
                 "for one network does not hold for another"

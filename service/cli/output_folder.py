@@ -12,7 +12,7 @@ def check_output(output: Path) -> None:
     """
     from service.errors import InvalidRequestError
 
-    nearest = next(one for one in (output, *output.absolute().parents) if one.exists())
+    nearest = next(path for path in (output, *output.absolute().parents) if path.exists())
     if not nearest.is_dir():
         raise InvalidRequestError(f"{nearest} is a file: name a folder for the results with -o")
     if not os.access(nearest, os.W_OK | os.X_OK):

@@ -117,8 +117,8 @@ def tiles(
         splits_within_slides=split_within_slides,
     )
     check_output(output)
-    with _show_progress() as tell:
-        report = cut_fields(sources, output, options, tell)
+    with _show_progress() as on_progress:
+        report = cut_fields(sources, output, options, on_progress)
     _print(output, report)
 
 
@@ -166,12 +166,12 @@ def _show_progress() -> "Iterator[OnProgress]":
     with Progress(console=Console(stderr=True), transient=True, disable=not shown) as bar:
         tasks: dict[str, TaskID] = {}
 
-        def tell(what: str, done: int, total: int) -> None:
-            task = tasks[what] if what in tasks else bar.add_task(what)
-            tasks[what] = task
-            bar.update(task, completed=done, total=total)
+        def show(step: str, num_done: int, num_total: int) -> None:
+            task = tasks[step] if step in tasks else bar.add_task(step)
+            tasks[step] = task
+            bar.update(task, completed=num_done, total=num_total)
 
-        yield tell
+        yield show
 
 
 def _print(output: Path, report: "CutReport") -> None:
@@ -186,10 +186,10 @@ def _print(output: Path, report: "CutReport") -> None:
         typer.echo(line)
     typer.echo(describe_folds(fields))
     typer.echo(f"split {report.fold_rule}")
-    grades = ", ".join(f"{one.name} {one.severity}" for one in report.classes)
+    grades = ", ".join(f"{cell_class.name} {cell_class.severity}" for cell_class in report.classes)
     typer.echo(f"severity (0 is negative; change it in annotations.json): {grades}")
     for line in report.warnings:
         typer.echo(f"warning: {line}")
     typer.echo(f"fields:   {output}")
-    held_out = " --fold 0" if len({one.fold for one in fields.fields}) > 1 else ""
+    held_out = " --fold 0" if len({field.fold for field in fields.fields}) > 1 else ""
     typer.echo(f"train on: cytolibra train fcos_lite0 {output} -o RUN_DIR{held_out}")

@@ -98,7 +98,7 @@ def test_answer_is_given_again_only_to_the_same_request(keys: SlowKeys) -> None:
             assert hold.repeat("digest") is None
             with pytest.raises(IdempotencyInFlightError):
                 keys.claim("k")
-            hold.keep(answer)
+            hold.store(answer)
         async with holding_key(keys, "k") as hold:
             assert hold.repeat("digest") == answer
         with pytest.raises(IdempotencyConflictError):
@@ -114,7 +114,7 @@ def test_request_without_a_key_asks_no_database(keys: SlowKeys) -> None:
     async def run() -> None:
         async with holding_key(keys, None) as hold:
             assert hold.repeat("digest") is None
-            hold.keep(FirstAnswer("digest", 202, {}))
+            hold.store(FirstAnswer("digest", 202, {}))
 
     asyncio.run(run())
     assert keys.threads == set()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from service.api.representations import is_range_asked_for, send_bytes, spool
+from service.api.representations import is_range_requested, send_bytes, spool
 from service.errors import NoSpaceError
 from tests.service.running_server import RunningServer
 
@@ -163,7 +163,7 @@ def test_range_is_as_the_standard_has_it(first: int, last: int | None) -> None:
     request = request_with(f"bytes={first}-{'' if last is None else last}")
     expected = DATA[first : None if last is None else last + 1]
     if last is not None and last < first:
-        assert not is_range_asked_for(request, "tag")
+        assert not is_range_requested(request, "tag")
     elif first >= len(DATA):
         with pytest.raises(HTTPException):
             send_bytes(request, DATA, {}, "tag", "image/jpeg")
