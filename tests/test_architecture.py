@@ -67,7 +67,7 @@ ALLOWED = {
     ),
     "service.cli": ("service", "models"),
     "service.cli.demo": ("service", "models"),
-    "service.settings": ("service.errors",),
+    "service.settings": ("service.errors", "models.inference.devices"),
     "service.errors": ("models.errors",),
     "service.logs": ("service.errors",),
     "models": ("models",),

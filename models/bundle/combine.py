@@ -72,14 +72,19 @@ def _check_alike(models: Sequence[BundleModel], folders: Sequence[Path]) -> None
 
 
 def _head(model: BundleModel) -> dict[str, Any]:
-    """What decides how a head's outputs are read: all but its losses."""
+    """What decides how a head's outputs are read: all but its losses, norms and first weights."""
     head = model.network.get("bbox_head")
     if not isinstance(head, dict):
         raise BundleError(
             f"{model.name!r} has no dense bbox_head of its own: "
             "an ensemble is made of single networks"
         )
-    return {key: value for key, value in head.items() if not key.startswith("loss")}
+    only_learning = ("norm_cfg", "init_cfg")
+    return {
+        key: value
+        for key, value in head.items()
+        if not key.startswith("loss") and key not in only_learning
+    }
 
 
 def _check_outputs(networks: "Sequence[nn.Module]", folders: Sequence[Path], side_px: int) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from models.data.augment import Augmentation, change_look, crop_sample
+from models.data.field_samples import list_labels
 from models.data.paste import CutOut, paste_cells
 from models.data.resample import Sample
 from models.data.sampling import draw_epoch, repeat_factors
@@ -51,11 +52,12 @@ class EpochCrops(Dataset[Crop]):
         epoch: int,
     ) -> None:
         rng = np.random.default_rng([seed, epoch])
-        factors = repeat_factors([field.label for field in fields], num_classes, repeat_threshold)
-        chosen = [fields[index] for index in draw_epoch(factors, rng)]
+        factors = repeat_factors(list_labels(fields), num_classes, repeat_threshold)
+        chosen = [(fields, int(index)) for index in draw_epoch(factors, rng)]
         if phantoms and phantom_fraction > 0:
             num_phantoms = round(len(chosen) * phantom_fraction / (1 - phantom_fraction))
-            chosen += [phantoms[index] for index in rng.integers(len(phantoms), size=num_phantoms)]
+            drawn = rng.integers(len(phantoms), size=num_phantoms)
+            chosen += [(phantoms, int(index)) for index in drawn]
         self._samples = [chosen[index] for index in rng.permutation(len(chosen))]
         self._cuts = cuts
         self._paste_fraction = paste_fraction
@@ -68,7 +70,8 @@ class EpochCrops(Dataset[Crop]):
 
     def __getitem__(self, index: int) -> Crop:
         rng = np.random.default_rng([*self._seed, index])
-        crop = crop_sample(self._samples[index], self._crop_px, self._augmentation, rng)
+        samples, place = self._samples[index]
+        crop = crop_sample(samples[place], self._crop_px, self._augmentation, rng)
         if self._cuts and rng.random() < self._paste_fraction:
             crop = paste_cells(crop, self._cuts, rng)
         pixels = change_look(crop.pixels, self._augmentation, rng)

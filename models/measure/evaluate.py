@@ -91,7 +91,7 @@ def detect_fields(
     """
     results = []
     for field in fields.fields:
-        results.append(_detect_field(detector, field))
+        results.append(detect_field(detector, field))
         on_field()
     return results
 
@@ -184,7 +184,12 @@ def _precisions(
     }
 
 
-def _detect_field(detector: Detector, field: Field) -> FieldResult:
+def detect_field(detector: Detector, field: Field) -> FieldResult:
+    """Everything the detector sees on one field, read whole at the detector's µm/px.
+
+    Raises:
+        DatasetError: the image cannot be read.
+    """
     spec = detector.info.input
     sample = resample_field(field, spec.mpp)
     detections = detector.detect(make_tile(sample.pixels))

@@ -39,7 +39,7 @@ ALLOWED_TYPES = frozenset(
         "PseudoSampler BboxOverlaps2D "
         "DeltaXYWHBBoxCoder DistancePointBBoxCoder "
         "AnchorGenerator MlvlPointGenerator "
-        "BN BN2d SyncBN GN "
+        "BN BN2d SyncBN GN LN2d "
         "ReLU SiLU Swish LeakyReLU "
         "Normal Xavier Kaiming Constant "
         "nms"
@@ -195,5 +195,6 @@ def _load_mmdet() -> tuple[Any, Any]:
     import_module("models.network.backbones.efficientnet_lite")
     import_module("models.network.necks.single_level_fpn")
     import_module("models.network.heads.nucleus_head")
+    import_module("models.network.heads.position_norm")
     import_module("models.network.ensemble")
     return import_module("mmdet.registry").MODELS, import_module("mmengine.config").ConfigDict

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from models.data.augment import Augmentation
@@ -44,6 +45,12 @@ class Epochs:
     num_workers: int
     cuts: Sequence[CutOut] = ()
     ranks: Ranks = Ranks()  # noqa: RUF009
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        """(B, 3, S, S) of the pixels of all batches but the last of an epoch."""
+        side = self.config.train.crop_px
+        return torch.Size((self.config.train.batch_size, 3, side, side))
 
     def crops(self, epoch: int) -> EpochCrops:
         """The crops of one epoch, in order."""

@@ -24,6 +24,7 @@ from models.training.checkpoint import read_checkpoint, save_checkpoint
 from models.training.config import TrainConfig
 from models.training.denoising import count_denoising_iterations, denoise
 from models.training.epochs import Batch, Epochs
+from models.training.frozen_stages import speed_up_frozen_stages
 from models.training.gradient_ratio import GradientRatio
 from models.training.optimiser import make_optimiser, make_schedule
 from models.training.pretrained import load_pretrained
@@ -147,6 +148,7 @@ def run_epochs(
     with SummaryWriter(str(log_dir), purge_step=state.iteration) as writer:
         if saved is None and epochs.config.train.denoise_epochs:
             _denoise_first(state, epochs, run_dir, writer, on_progress)
+        speed_up_frozen_stages(state.network.get_submodule("backbone"), device, epochs.batch_shape)
         losses_of = share_gradients(state.network, ranks)
         while state.epoch < epochs.config.train.epochs:
             _run_epoch(state, losses_of, epochs, run_dir, writer, on_progress)

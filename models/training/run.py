@@ -20,8 +20,9 @@ from models.calibrate.slide_score import FitSlideScore
 from models.data.coco import FieldSet, read_coco, require_mpp
 from models.data.describe import describe_fields, require_visible
 from models.data.field_pixels import check_images
+from models.data.field_samples import FieldSamples
 from models.data.paste import cut_rare_cells
-from models.data.resample import Sample, resample_field
+from models.data.resample import Sample
 from models.errors import DatasetError, TrainingError
 from models.measure.evaluate import Evaluation
 from models.network.build import describe_for_classes, outline_network
@@ -214,7 +215,8 @@ def prepare_epochs(
     config: TrainConfig, fields: FieldSet, options: TrainOptions, ranks: Ranks
 ) -> Epochs:
     """All crops of the run: fields at the detector's µm/px, drawn fields, rare cells to paste."""
-    samples = [resample_field(field, config.input.mpp) for field in fields.fields]
+    samples = FieldSamples(fields.fields, config.input.mpp)
+    samples.check()
     num_classes = len(fields.classes)
     return Epochs(
         config,

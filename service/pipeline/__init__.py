@@ -77,7 +77,8 @@ def analyse_slide(
             groups.append(run_group(index, find))
             progress.reach(start, len(tiles))
         clock.lap("detect")
-    unreadable = [tile for group in groups for tile in group.unreadable_tiles]
+    damaged = (tile for group in groups for tile in group.unreadable_tiles)
+    unreadable = sorted({*damaged, *plan.lost_tiles})
     _check_readable(len(unreadable), len(plan.tiles), options.max_unreadable_fraction)
     none_yet = no_detections(len(detector.info.classes))
     by_group = join_detections([none_yet, *(group.detections for group in groups)])

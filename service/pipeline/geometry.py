@@ -5,10 +5,24 @@ Level-0 pixels have their origin top left of the slide; a downsample is level-0 
 
 from collections.abc import Sequence
 
+#: A length of so many level-0 px or more may be rounded to whole ones: by at most 1 part in 64.
+MIN_ROUNDED_PX = 32
+
 
 def lattice_level0(lattice_px: int, tile_mpp: float, slide_mpp: float) -> int:
     """So many tile px in level-0 px, rounded to whole ones, at least 1."""
     return max(1, round(lattice_px * tile_mpp / slide_mpp))
+
+
+def lattice_cell_level0(lattice_px: int, tile_mpp: float, slide_mpp: float) -> float:
+    """So many tile px in level-0 px, off by at most 1 part in 64.
+
+    Whole where rounding allows that, so that most slides are read without resampling between
+    pixels; exact where the slide is too coarse for it.
+    """
+    exact = lattice_px * tile_mpp / slide_mpp
+    whole = round(exact)
+    return float(whole) if whole >= MIN_ROUNDED_PX else exact
 
 
 def um_to_level0(length_um: float, slide_mpp: float) -> float:
@@ -26,10 +40,12 @@ def best_level(level_downsamples: Sequence[float], downsample: float) -> int:
 
     A level that is coarser by less than a percent counts as fine enough: scanners round.
     """
-    fine = [
-        level for level, own in enumerate(level_downsamples) if own <= max(downsample, 1.0) * 1.01
+    fine_enough = [
+        level
+        for level, level_downsample in enumerate(level_downsamples)
+        if level_downsample <= max(downsample, 1.0) * 1.01
     ]
-    return max(fine, key=lambda level: level_downsamples[level], default=0)
+    return max(fine_enough, key=lambda level: level_downsamples[level], default=0)
 
 
 def area_mm2(num_px: float, mpp: float) -> float:

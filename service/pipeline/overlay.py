@@ -32,11 +32,12 @@ def draw_overlay(
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = np.maximum((boxes[:, 2:] - boxes[:, :2]) / 2, MIN_HALF_SIDE_PX)
     corners = np.rint(np.hstack([centre - half, centre + half])).astype(np.int64)
-    severity = np.array([one.severity for one in classes])[detections.label]
+    severity = np.array([cell_class.severity for cell_class in classes])[detections.label]
     for index in np.argsort(severity, kind="stable"):
-        one = classes[detections.label[index]]
+        cell_class = classes[detections.label[index]]
         x1, y1, x2, y2 = corners[index].tolist()
-        cv2.rectangle(picture, (x1, y1), (x2, y2), one.color, 2 if one.is_abnormal else 1)
+        thickness = 2 if cell_class.is_abnormal else 1
+        cv2.rectangle(picture, (x1, y1), (x2, y2), cell_class.color, thickness)
     return _add_legend(picture, detections, classes)
 
 
@@ -47,10 +48,10 @@ def _add_legend(
     columns = max(1, picture.shape[1] // 170)
     rows = -(-len(classes) // columns)
     legend = np.full((rows * LEGEND_ROW_PX, picture.shape[1], 3), 255, np.uint8)
-    for label, one in enumerate(classes):
+    for label, cell_class in enumerate(classes):
         x, y = label % columns * 170 + 8, label // columns * LEGEND_ROW_PX + 18
-        cv2.rectangle(legend, (x, y - 11), (x + 12, y + 1), one.color, -1)
-        text = f"{one.name} {counts[label]}"
+        cv2.rectangle(legend, (x, y - 11), (x + 12, y + 1), cell_class.color, -1)
+        text = f"{cell_class.name} {counts[label]}"
         cv2.putText(
             legend, text, (x + 18, y), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA
         )

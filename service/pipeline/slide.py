@@ -6,7 +6,7 @@ Says what a slide is, tells a wrong file from a damaged one, gives RGB on the sl
 import math
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -25,34 +25,30 @@ from service.errors import (
 from service.pipeline.container import Container, check_container
 from service.pipeline.container.encoding import JPEG_TILES
 from service.pipeline.dimensions import check_dimensions
-from service.pipeline.geometry import best_level
+from service.pipeline.levels import (
+    SPOT_GRID,
+    Level,
+    StatedLevel,
+    TrustedLevels,
+    choose_levels,
+)
+from service.pipeline.missing_tiles import read_filled
 from service.pipeline.mpp import find_mpp
+from service.pipeline.overview import Overview, read_overview
+from service.pipeline.tile_presence import (
+    SampledPresence,
+    TilePresence,
+    heaviest_in_squares,
+    read_tile_tables,
+)
 from service.pipeline.types import SlideInfo
 
+Pixels = NDArray[np.uint8]
+
 WHITE = (255, 255, 255)
-#: An overview is read in squares of this side, px of the level, 16 MiB each; damaged ones are
-#: halved down to about a scanner's own tile, so that little more than the damage is lost.
-OVERVIEW_BLOCK_PX, OVERVIEW_GRAIN_PX = 2048, 256
 #: What OpenSlide says of stacks by Ventana and Zeiss, and of what it knows but does not read.
 FOCUS_STACK_WORDS = ("Z layers", 'dimension "Z"')
 UNSUPPORTED_WORDS = ("upported", "Unrecognized subblock", "Nonzero subblock")
-#: Neither glass nor stain.
-DAMAGED_GREY = 160
-
-
-@dataclass(frozen=True)
-class Overview:
-    """A whole slide, small.
-
-    Attributes:
-        pixels: (H, W, 3) uint8 RGB; grey where damaged.
-        damaged: (H, W) bool, what could not be read.
-        downsample: level-0 px per px of it.
-    """
-
-    pixels: NDArray[np.uint8]
-    damaged: NDArray[np.bool_]
-    downsample: float
 
 
 class Slide:
@@ -71,6 +67,10 @@ class Slide:
             `dimensions.py`.
     """
 
+    info: SlideInfo
+    #: Which parts of level 0 the file holds.
+    presence: TilePresence
+
     def __init__(self, path: Path, mpp: float | None = None) -> None:
         self._path = path
         self._lock = threading.Lock()
@@ -78,6 +78,14 @@ class Slide:
         self._handle = _open_handle(path)
         try:
             self.info = _describe(self._handle, container, mpp)
+            stated = _state_levels(self._handle)
+            tables = read_tile_tables(path)
+            self._tables = {level.index: tables.get(level.size) for level in stated}
+            self.presence = self._tables[0] or SampledPresence(
+                (self.info.width, self.info.height), self._holds
+            )
+            structured = heaviest_in_squares(self.presence, SPOT_GRID)
+            self._use_levels(choose_levels(stated, structured, self._read_gray))
         except BaseException:
             self._handle.close()
             raise
@@ -93,7 +101,7 @@ class Slide:
     ) -> None:
         self._handle.close()
 
-    def read_region(self, x: int, y: int, level: int, width: int, height: int) -> NDArray[np.uint8]:
+    def read_region(self, x: float, y: float, level: int, width: int, height: int) -> Pixels:
         """Pixels of a level, (height, width, 3) uint8 RGB, on the slide's background.
 
         Args:
@@ -104,29 +112,27 @@ class Slide:
         Raises:
             SlideUnreadableError: these pixels are damaged; others may still be read.
         """
-        return _on_background(self._read_rgba(x, y, level, width, height), self.info.background_rgb)
+        rgba = read_filled(self, x, y, level, width, height)
+        return _on_background(rgba, self.info.background_rgb)
+
+    def read_rgba(self, x: float, y: float, level: int, width: int, height: int) -> Pixels:
+        """As `read_region`, but (height, width, 4): transparent where the level holds nothing.
+
+        Raises:
+            SlideUnreadableError: these pixels are damaged; others may still be read.
+        """
+        return self._read_level(self._levels[level], x, y, width, height)
+
+    def leave_out(self, level: int, reason: str) -> None:
+        """From now on a pyramid level is not used; those above it move down by one."""
+        left = self._levels[level]
+        kept = tuple(other for other in self._levels if other is not left)
+        sentence = f"level {left.index} is not used: {reason}"
+        self._use_levels(TrustedLevels(kept, (*self.info.left_out_levels, sentence)))
 
     def read_overview(self, downsample: float) -> Overview:
-        """The whole slide, small; read in blocks, so that no level is ever held whole.
-
-        Args:
-            downsample: level-0 px per px of the picture; no slide is blown up.
-        """
-        info, wanted = self.info, max(1.0, downsample)
-        width, height = max(1, int(info.width / wanted)), max(1, int(info.height / wanted))
-        exact = max(info.width / width, info.height / height)
-        level = best_level(info.level_downsamples, exact)
-        scale = exact / info.level_downsamples[level]
-        overview = Overview(
-            np.full((height, width, 3), DAMAGED_GREY, np.uint8),
-            np.zeros((height, width), np.bool_),
-            exact,
-        )
-        side = max(1, int(OVERVIEW_BLOCK_PX / scale))
-        for y in range(0, height, side):
-            for x in range(0, width, side):
-                self._fill(overview, level, scale, (x, y, side))
-        return overview
+        """The whole slide, small; `downsample` level-0 px per px, no slide is blown up."""
+        return read_overview(self, downsample)
 
     def thumbnail(self, max_side_px: int) -> NDArray[np.uint8]:
         """The whole slide, its longer side at most `max_side_px`, (H, W, 3) uint8 RGB.
@@ -135,34 +141,45 @@ class Slide:
         """
         return self.read_overview(max(self.info.width, self.info.height) / max_side_px).pixels
 
-    def _fill(
-        self, overview: Overview, level: int, scale: float, block: tuple[int, int, int]
-    ) -> None:
-        """Reads one block of an overview; of a damaged one, what of its quarters can be read."""
-        left, top, side = block
-        part = overview.pixels[top : top + side, left : left + side]
-        height, width = part.shape[:2]
-        if not part.size:
-            return
-        try:
-            pixels = self.read_region(
-                int(left * overview.downsample),
-                int(top * overview.downsample),
-                level,
-                max(1, round(width * scale)),
-                max(1, round(height * scale)),
-            )
-        except SlideUnreadableError:
-            if side * scale <= OVERVIEW_GRAIN_PX or side == 1:
-                overview.damaged[top : top + side, left : left + side] = True
-                return
-            half = -(-side // 2)
-            for x, y in ((0, 0), (half, 0), (0, half), (half, half)):
-                self._fill(overview, level, scale, (left + x, top + y, half))
-        else:
-            part[:] = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+    def _use_levels(self, trusted: TrustedLevels) -> None:
+        self._levels = trusted.levels
+        downsamples = tuple(level.downsample for level in trusted.levels)
+        self.info = replace(
+            self.info, level_downsamples=downsamples, left_out_levels=trusted.left_out
+        )
 
-    def _read_rgba(self, x: int, y: int, level: int, width: int, height: int) -> NDArray[np.uint8]:
+    def _holds(self, x: int, y: int) -> bool:
+        """Whether a pixel of level 0 is in the file; damaged ones are, and will be told of."""
+        try:
+            return bool(self._read_rgba(x, y, 0, 1, 1)[0, 0, 3])
+        except SlideUnreadableError:
+            return True
+
+    def _read_gray(
+        self, level: Level, x: float, y: float, width: int, height: int
+    ) -> NDArray[np.float32] | None:
+        """Grey pixels of a level, trusted or not; None if damaged or not all in the file."""
+        try:
+            rgba = self._read_level(level, x, y, width, height)
+        except SlideUnreadableError:
+            return None
+        if rgba[..., 3].min(initial=255) < 255:
+            return None
+        return np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2GRAY), np.float32)
+
+    def _read_level(self, level: Level, x: float, y: float, width: int, height: int) -> Pixels:
+        """OpenSlide places pixels by its own downsample, which padding and rounding falsify."""
+        table = self._tables[level.index]
+        at_x, at_y = x / level.downsample, y / level.downsample
+        if table is not None and table.has_misplaced(at_x, at_y, width, height):
+            raise SlideUnreadableError(
+                f"region ({x:.0f}, {y:.0f}) of level {level.index} is damaged (a tile of it has no "
+                "place in the file): scan the slide or upload it again"
+            )
+        place = round(at_x * level.nominal_downsample), round(at_y * level.nominal_downsample)
+        return self._read_rgba(*place, level.index, width, height)
+
+    def _read_rgba(self, x: int, y: int, level: int, width: int, height: int) -> Pixels:
         """Errors are sticky: after one failed read a handle fails for good, for all its threads.
 
         So a failed read is tried once more on a handle that no other thread can spoil: what is
@@ -225,6 +242,18 @@ def _explain(error: OpenSlideError) -> CytolibraError:
         f"the slide cannot be opened ({reason}): it may be damaged, upload it again; if that does "
         f"not help, {JPEG_TILES}"
     )
+
+
+def _state_levels(handle: OpenSlide) -> list[StatedLevel]:
+    levels = []
+    for index, size in enumerate(handle.level_dimensions):
+        sides = [
+            _number(handle.properties.get(f"openslide.level[{index}].tile-{side}"))
+            for side in ("width", "height")
+        ]
+        tile_size = None if None in sides else (int(sides[0] or 0), int(sides[1] or 0))
+        levels.append(StatedLevel(index, size, tile_size, handle.level_downsamples[index]))
+    return levels
 
 
 def _describe(handle: OpenSlide, container: Container, given_mpp: float | None) -> SlideInfo:

@@ -5,14 +5,19 @@ that owns it and shows it whole.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from service.pipeline.geometry import best_level, lattice_level0
+from service.errors import DimensionsImplausibleError
+from service.pipeline.geometry import best_level, lattice_cell_level0
 from service.pipeline.tissue import TissueMask
 from service.pipeline.types import InputSpec, SlideInfo, Tile
 
 #: The largest stride of the networks in use, tile px; tile sizes are multiples of it.
 LATTICE_PX = 32
+#: A tile takes some 400 bytes, so that a plan stays below 200 MB; a glass slide full of cells has
+#: some 200,000 tiles of 512 px at 0.25 µm/px.
+MAX_NUM_TILES = 500_000
 
 
 @dataclass(frozen=True)
@@ -24,35 +29,53 @@ class TilePlan:
         spec: what the detector wants.
         downsample: level-0 px per tile px.
         level: pyramid level that is read.
-        read_size_px: side of a tile in px of that level.
+        lost_tiles: indices of those with tissue that is not in the file.
     """
 
     tiles: tuple[Tile, ...]
     spec: InputSpec
     downsample: float
     level: int
-    read_size_px: int
+    lost_tiles: tuple[int, ...] = ()
 
 
 def plan_tiles(info: SlideInfo, mask: TissueMask, spec: InputSpec) -> TilePlan:
     """The tiles whose cores touch tissue.
 
     All tile corners lie on one lattice of 32 tile px, whatever the plan: a network of strides up to
-    32 then sees a cell at the same phase in every plan, and says the same of it. The downsample is
-    rounded for that, by at most 1 part in 64. Tiles at the slide's edge reach beyond it by half the
-    overlap, where there is background.
+    32 then sees a cell at the same phase in every plan, and says the same of it. The lattice is
+    rounded to whole level-0 px where that is 1 part in 64 at most, and exact otherwise. Tiles at
+    the slide's edge reach beyond it by half the overlap, where there is background.
+
+    Raises:
+        DimensionsImplausibleError: there are more tiles than a plan may hold.
     """
-    cell_px = lattice_level0(LATTICE_PX, spec.mpp, info.mpp)
-    size = spec.tile_size_px * cell_px // LATTICE_PX
-    border = math.ceil(spec.overlap_px / 2 / LATTICE_PX) * cell_px
-    step = size - 2 * border
-    tiles: list[Tile] = []
-    for y in range(0, info.height, step):
-        for x in range(0, info.width, step):
-            core = (float(x), float(y), float(x + step), float(y + step))
-            if mask.touches(core):
-                tiles.append(Tile(len(tiles), x - border, y - border, size, core))
-    downsample = size / spec.tile_size_px
+    cell_px = lattice_cell_level0(LATTICE_PX, spec.mpp, info.mpp)
+    tiles = tuple(_make_tiles(info, mask, spec, cell_px))
+    downsample = cell_px / LATTICE_PX
     level = best_level(info.level_downsamples, downsample)
-    read_size_px = max(1, round(size / info.level_downsamples[level]))
-    return TilePlan(tuple(tiles), spec, downsample, level, read_size_px)
+    lost = tuple(tile.index for tile in tiles if mask.touches_lost(tile.core_xyxy))
+    return TilePlan(tiles, spec, downsample, level, lost)
+
+
+def _make_tiles(
+    info: SlideInfo, mask: TissueMask, spec: InputSpec, cell_px: float
+) -> Iterator[Tile]:
+    size = spec.tile_size_px / LATTICE_PX * cell_px
+    border_cells = math.ceil(spec.overlap_px / 2 / LATTICE_PX)
+    step_cells = spec.tile_size_px // LATTICE_PX - 2 * border_cells
+    border, step, index = border_cells * cell_px, step_cells * cell_px, 0
+    for row in range(math.ceil(info.height / step)):
+        for column in range(math.ceil(info.width / step)):
+            # Products, not sums: neighbours' edges are the same number, so no cell falls between.
+            core = column * step, row * step, (column + 1) * step, (row + 1) * step
+            if not mask.touches(core):
+                continue
+            if index == MAX_NUM_TILES:
+                raise DimensionsImplausibleError(
+                    f"the slide has more than {MAX_NUM_TILES:,} tiles of {spec.tile_size_px} px at "
+                    f"{spec.mpp:g} µm/px: give the right µm/px of the slide as mpp= (it is taken "
+                    f"for {info.mpp:g}), or a detector with larger tiles"
+                )
+            yield Tile(index, core[0] - border, core[1] - border, size, core)
+            index += 1

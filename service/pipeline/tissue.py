@@ -1,25 +1,34 @@
 """Finds where cells may lie, on a small picture of the slide; pale cells must not be lost.
 
 Errs on the side of reading too much: an empty tile costs a tenth of a second, a lost cell is lost.
+A low level alone never decides that a place is glass: samples of the glass are compared with
+level 0.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.pipeline.slide import Overview, Slide
+from service.errors import DimensionsImplausibleError
+from service.pipeline.glass_check import check_glass
+from service.pipeline.slide import Slide
+from service.pipeline.stain import Lab, find_background, find_stained
+from service.pipeline.tile_presence import SAMPLE_SIDE_PX
+from service.pipeline.types import SlideInfo
+
+Bools = NDArray[np.bool_]
 
 MASK_MPP = 8.0
-#: Distance in CIE Lab from the background at which a pixel is stained. Sensor noise averaged to
-#: 8 µm/px stays below 1; the palest cyanophilic cytoplasm of our phantoms and fields above 4.
-MIN_LAB_DISTANCE = 3.0
-#: A background is bright and hardly coloured; a slide without such pixels is read whole.
-MIN_BACKGROUND_L, MAX_BACKGROUND_CHROMA = 190.0, 22.0
-MIN_BACKGROUND_SHARE = 0.02
+#: 2,560 mm², all that `dimensions.py` accepts. The picture takes 5 bytes a pixel and the masks 2
+#: more, so that finding tissue and planning tiles stay below 300 MB for every slide.
+MAX_MASK_PX = 40_000_000
 #: So that a cell whose edge is seen is seen whole, with what surrounds it.
 MARGIN_UM = 40.0
+#: A level that misses stain in more places than this does not show the slide.
+MAX_MISSED_PLACES = 3
 
 
 @dataclass(frozen=True)
@@ -29,54 +38,140 @@ class TissueMask:
     Attributes:
         pixels: (H, W) bool.
         downsample: level-0 px per mask px.
+        lost: (H, W) bool, stained at another level but not in the file at level 0; None where
+            nothing is.
+        num_absent_px: level-0 px of the slide that are not in the file.
     """
 
-    pixels: NDArray[np.bool_]
+    pixels: Bools
     downsample: float
+    lost: Bools | None = None
+    num_absent_px: float = 0.0
 
     def touches(self, xyxy: tuple[float, float, float, float]) -> bool:
         """True if any stained pixel lies in a level-0 rectangle."""
-        x1, y1 = (max(0, int(value // self.downsample)) for value in xyxy[:2])
-        x2, y2 = (int(np.ceil(value / self.downsample)) for value in xyxy[2:])
-        return bool(self.pixels[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)].any())
+        return bool(self.pixels[self._window(xyxy)].any())
+
+    def touches_lost(self, xyxy: tuple[float, float, float, float]) -> bool:
+        """True if tissue that is not in the file lies in a level-0 rectangle."""
+        return self.lost is not None and bool(self.lost[self._window(xyxy)].any())
 
     @property
     def num_level0_px(self) -> float:
         """Area in level-0 px."""
         return float(self.pixels.sum()) * self.downsample**2
 
+    @property
+    def num_lost_px(self) -> float:
+        """Area of lost tissue in level-0 px."""
+        return 0.0 if self.lost is None else float(self.lost.sum()) * self.downsample**2
+
+    def _window(self, xyxy: tuple[float, float, float, float]) -> tuple[slice, slice]:
+        x1, y1 = (max(0, int(value // self.downsample)) for value in xyxy[:2])
+        x2, y2 = (int(np.ceil(value / self.downsample)) for value in xyxy[2:])
+        return slice(y1, max(y2, y1 + 1)), slice(x1, max(x2, x1 + 1))
+
+
+@dataclass(frozen=True)
+class _Stain:
+    """What was found on an overview: stained and held px, and its level and scale."""
+
+    stained: Bools
+    held: Bools
+    downsample: float
+    level: int
+
 
 def find_tissue(slide: Slide) -> TissueMask:
     """Where cells may lie on a slide.
 
     An area that cannot be read counts as tissue, so that it is reported as unreadable rather than
-    passed over.
+    passed over. Pyramid levels that turn out not to show the slide are left out of it.
+
+    Raises:
+        DimensionsImplausibleError: the slide would be larger than a glass slide.
     """
-    overview = slide.read_overview(MASK_MPP / slide.info.mpp)
-    stained = _find_stained(overview)
-    margin_px = int(np.ceil(MARGIN_UM / (slide.info.mpp * overview.downsample)))
+    _check_area(slide.info)
+    stain = _find_stain(slide)
+    lost = _find_lost(slide, stain)
+    num_absent_px = slide.presence.num_absent_px
+    absent_px = 0.0 if num_absent_px is None else float(num_absent_px)
+    if num_absent_px is None:
+        absent_px = float(np.count_nonzero(~stain.held | lost)) * stain.downsample**2
+    pixels = _with_margin(stain, slide.info.mpp)
+    return TissueMask(pixels, stain.downsample, lost if lost.any() else None, absent_px)
+
+
+def _check_area(info: SlideInfo) -> None:
+    width_um, height_um = info.width * info.mpp, info.height * info.mpp
+    if width_um * height_um > MAX_MASK_PX * MASK_MPP**2:
+        raise DimensionsImplausibleError(
+            f"{info.width}x{info.height} px at {info.mpp:g} µm/px are {width_um / 1000:.0f} x "
+            f"{height_um / 1000:.0f} mm, larger than a glass slide: give the right µm/px as mpp="
+        )
+
+
+def _find_stain(slide: Slide) -> _Stain:
+    """Stain on the coarsest level that agrees with level 0 about what is glass."""
+    while True:
+        overview = slide.read_overview(MASK_MPP / slide.info.mpp)
+        background = find_background(overview)
+        stained = find_stained(overview, background)
+        stain = _Stain(stained, overview.held, overview.downsample, overview.level)
+        if stain.level == 0:
+            _add_shown_elsewhere(slide, background, stain)
+            return stain
+        if background is None:
+            return stain
+        del overview
+        mask = _with_margin(stain, slide.info.mpp)
+        check = check_glass(slide, background, mask, stain.downsample)
+        if len(check.stained) <= MAX_MISSED_PLACES:
+            for place in (*check.stained, *check.unreadable):
+                stained[place] = True
+            return stain
+        num_missed = len(check.stained)
+        slide.leave_out(
+            stain.level, f"it shows glass in {num_missed} places or more where level 0 has tissue"
+        )
+
+
+def _add_shown_elsewhere(slide: Slide, background: Lab | None, stain: _Stain) -> None:
+    """Adds, in place, the stain that a coarser level shows where level 0 holds nothing."""
+    downsamples = slide.info.level_downsamples
+    if len(downsamples) == 1 or stain.held.all():
+        return
+    coarser = slide.read_overview(min(downsamples[1:]))
+    shown = find_stained(coarser, background).view(np.uint8)
+    height, width = stain.held.shape
+    shown = cv2.resize(shown, (width, height), interpolation=cv2.INTER_NEAREST)
+    stain.stained[shown.view(np.bool_) & ~stain.held] = True
+
+
+def _with_margin(stain: _Stain, mpp: float) -> Bools:
+    margin_px = int(np.ceil(MARGIN_UM / (mpp * stain.downsample)))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin_px + 1,) * 2)
-    grown = cv2.dilate(stained.astype(np.uint8), kernel)
-    return TissueMask(grown.astype(bool), overview.downsample)
+    return np.asarray(cv2.dilate(stain.stained.view(np.uint8), kernel).view(np.bool_))
 
 
-def _find_stained(overview: Overview) -> NDArray[np.bool_]:
-    lab = cv2.cvtColor(overview.pixels, cv2.COLOR_RGB2LAB).astype(np.float32)
-    background = _find_background(lab[~overview.damaged])
-    if background is None:
-        return np.ones(lab.shape[:2], np.bool_)
-    distance = np.linalg.norm(lab - background, axis=2)
-    # Brighter than the background is not stained: uneven light, a gap in the mounting medium.
-    brighter = (lab[..., 0] > background[0]) & (distance < 2 * MIN_LAB_DISTANCE)
-    return np.asarray((distance > MIN_LAB_DISTANCE) & ~brighter | overview.damaged, np.bool_)
+def _find_lost(slide: Slide, stain: _Stain) -> Bools:
+    """Stained px whose middle is not in the file at level 0."""
+    lost = np.zeros_like(stain.stained)
+    if slide.presence.num_absent_px == 0:
+        return lost
+    for rows in _bands(stain):
+        y, x = np.nonzero(stain.stained[rows])
+        if not len(x):
+            continue
+        at_x = np.minimum(((x + 0.5) * stain.downsample).astype(np.int64), slide.info.width - 1)
+        at_y = ((y + rows.start + 0.5) * stain.downsample).astype(np.int64)
+        at_y = np.minimum(at_y, slide.info.height - 1)
+        lost[rows][y, x] = ~slide.presence.held(at_x, at_y)
+    return lost
 
 
-def _find_background(lab: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """The most frequent bright colour of (N, 3) pixels, (3,) Lab as OpenCV scales it, if any."""
-    chroma = np.linalg.norm(lab[:, 1:] - 128, axis=1)
-    bright = lab[(lab[:, 0] >= MIN_BACKGROUND_L) & (chroma <= MAX_BACKGROUND_CHROMA)]
-    if len(bright) <= MIN_BACKGROUND_SHARE * len(lab):
-        return None
-    mode = np.bincount(bright[:, 0].astype(np.int64)).argmax()
-    near = bright[np.abs(bright[:, 0] - mode) <= 2]
-    return np.asarray(np.median(near, axis=0), np.float32)
+def _bands(stain: _Stain) -> Iterator[slice]:
+    """Rows of the mask in bands as high as a square that is sampled."""
+    step = max(1, int(SAMPLE_SIDE_PX / stain.downsample))
+    for start in range(0, stain.stained.shape[0], step):
+        yield slice(start, start + step)

@@ -62,12 +62,13 @@ class SlideInfo:
     Attributes:
         vendor: OpenSlide's name of the format, e.g. "aperio".
         width, height: level-0 px.
-        level_downsamples: one per level, 1.0 first.
+        level_downsamples: one per level that is used, 1.0 first.
         mpp: µm per level-0 px (mean of x and y).
         mpp_source: where that figure came from.
         bounds_xywh: scanned area if the slide states one (openslide.bounds-*), else None.
         background_rgb: what transparent pixels are composited on.
         focal_plane: which plane of a focus stack is read; None where there is but one.
+        left_out_levels: one sentence per level of the file that is not used, with the reason.
     """
 
     vendor: str
@@ -79,24 +80,26 @@ class SlideInfo:
     bounds_xywh: tuple[int, int, int, int] | None
     background_rgb: tuple[int, int, int]
     focal_plane: str | None = None
+    left_out_levels: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tile:
     """A square that is read from the slide, and the part of it that answers for cells.
 
     Attributes:
         index: position in the plan.
-        x, y: level-0 px of its top left corner; may be negative at the slide's edge.
+        x, y: level-0 px of its top left corner; may be negative at the slide's edge. Whole
+            numbers unless the slide is coarser than the detector wants.
         size: side, level-0 px.
         core_xyxy: cells whose centre lies here belong to this tile; cores share no point and
             together cover every tile.
     """
 
     index: int
-    x: int
-    y: int
-    size: int
+    x: float
+    y: float
+    size: float
     core_xyxy: tuple[float, float, float, float]
 
 

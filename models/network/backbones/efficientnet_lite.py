@@ -5,6 +5,7 @@ in the TPU repository. Weights learned on ImageNet are put in by `models/trainin
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -123,6 +124,8 @@ class EfficientNetLite(BaseModule):  # type: ignore[misc]
                 channels = wide
             self.stages.append(nn.Sequential(*blocks))
         self._frozen = [] if frozen_stages < 0 else [self.stem, *self.stages[:frozen_stages]]
+        #: What runs `frozen_layers` while training in their stead; None where it cannot.
+        self.run_frozen: Callable[[Tensor], Tensor | None] | None = None
         for layers in self._frozen:
             layers.requires_grad_(False)
 
@@ -135,13 +138,20 @@ class EfficientNetLite(BaseModule):  # type: ignore[misc]
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """From (B, 3, H, W) to one (B, C_i, H / s_i, W / s_i) for each of `out_stages`."""
-        x = self.stem(pixels)
+        x = self.run_frozen(pixels) if self.run_frozen and self.training else None
+        first = 0 if x is None else len(self._frozen) - 1
+        x = self.stem(pixels) if x is None else x
         outputs = []
-        for index, stage in enumerate(self.stages):
+        for index, stage in enumerate(self.stages[first:], first):
             x = stage(x)
             if index in self.out_stages:
                 outputs.append(x)
         return tuple(outputs)
+
+    @property
+    def frozen_layers(self) -> list[nn.Module]:
+        """Those that learn nothing, in order; none if the output of one of them is asked for."""
+        return [] if self.out_stages[0] < len(self._frozen) - 1 else list(self._frozen)
 
 
 def round_channels(channels: int, width: float) -> int:

@@ -34,7 +34,9 @@ class Methods:
 
     async def _answer_head(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Runs the GET until its headers are known, and sends no more."""
-        get_scope = {**scope, "method": "GET"}
+        # Ranges are defined for GET alone (RFC 9110 14.2).
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        get_scope = {**scope, "method": "GET", "headers": headers}
         with anyio.CancelScope() as rest:
 
             async def send_head(message: Message) -> None:

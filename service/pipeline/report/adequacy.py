@@ -15,7 +15,6 @@ def judge_adequacy(
     num_suspicious: int,
     tissue_area_mm2: float,
     unreadable_area_mm2: float,
-    missing_area_mm2: float = 0.0,
 ) -> Adequacy:
     """Adequate with an abnormal category, else with enough cells on a slide that was mostly read.
 
@@ -24,10 +23,9 @@ def judge_adequacy(
         category: of the slide.
         num_suspicious: cells listed as suspicious.
         tissue_area_mm2: where cells were looked for.
-        unreadable_area_mm2: of it, what cannot be read.
-        missing_area_mm2: of it, what the file does not hold.
+        unreadable_area_mm2: of it, what is damaged or not in the file.
     """
-    not_read = (unreadable_area_mm2 + missing_area_mm2) / tissue_area_mm2 if tissue_area_mm2 else 0
+    not_read = unreadable_area_mm2 / tissue_area_mm2 if tissue_area_mm2 else 0.0
     reason = _find_reason(num_cells, category, num_suspicious, not_read)
     return Adequacy(
         num_squamous_cells=num_cells,

@@ -8,9 +8,9 @@ import numpy as np
 from service.pipeline.geometry import area_mm2
 from service.pipeline.report.adequacy import judge_adequacy
 from service.pipeline.report.category import name_category
-from service.pipeline.report.model import DISCLAIMER, SlideReport
+from service.pipeline.report.model import DISCLAIMER, NotInFile, SlideReport
 from service.pipeline.report.provenance import trace_result
-from service.pipeline.report.quality import list_flags
+from service.pipeline.report.quality import TileFaults, list_flags
 from service.pipeline.report.score import abnormality_score
 from service.pipeline.report.suspicious import list_suspicious
 from service.pipeline.tiles import TilePlan
@@ -20,8 +20,6 @@ from service.pipeline.types import (
     Detections,
     DetectorInfo,
     Options,
-    QualityCode,
-    QualityFlag,
     SlideInfo,
 )
 
@@ -36,7 +34,6 @@ def build_report(
     options: Options,
     times_s: Mapping[str, float],
     limited_tiles: Sequence[int] = (),
-    quality: Sequence[QualityFlag] = (),
     slide_sha256: str | None = None,
 ) -> SlideReport:
     """The report of a slide.
@@ -51,7 +48,6 @@ def build_report(
         options: as given.
         times_s: seconds by step.
         limited_tiles: indices in the plan of tiles with as many detections as a tile may have.
-        quality: what limits the result, besides what the other arguments tell.
         slide_sha256: of the file, for the ids of suspicious cells; None leaves them out.
     """
     classes = detector.classes
@@ -61,16 +57,17 @@ def build_report(
     suspicious = list_suspicious(detections, classes, category.severity, source)
     unreadable_px = sum(_core_px(plan, index, info) for index in unreadable_tiles)
     unreadable_mm2 = area_mm2(unreadable_px, info.mpp)
-    flags = list_flags(
-        info, len(plan.tiles), len(unreadable_tiles), unreadable_mm2, len(limited_tiles)
+    not_in_file = NotInFile(
+        area_mm2=area_mm2(mask.num_absent_px, info.mpp),
+        with_tissue_area_mm2=area_mm2(mask.num_lost_px, info.mpp),
     )
+    tiles = TileFaults(len(plan.tiles), len(unreadable_tiles), unreadable_mm2, len(limited_tiles))
     adequacy = judge_adequacy(
         num_cells=len(detections),
         category=category,
         num_suspicious=sum(each.count for each in suspicious),
         tissue_area_mm2=area_mm2(mask.num_level0_px, info.mpp),
         unreadable_area_mm2=unreadable_mm2,
-        missing_area_mm2=_missing_mm2(quality),
     )
     return SlideReport(
         counts={each.name: int(count) for each, count in zip(classes, counts, strict=True)},
@@ -82,20 +79,15 @@ def build_report(
         category_code=category.code,
         adequacy=adequacy,
         suspicious=suspicious,
-        quality=(*quality, *flags),
+        quality=tuple(list_flags(info, tiles, not_in_file)),
         disclaimer=DISCLAIMER,
-        provenance=trace_result(info, plan, len(unreadable_tiles), detector, options, times_s),
+        provenance=trace_result(info, plan, tiles, not_in_file, detector, options, times_s),
     )
 
 
 def report_to_json(report: SlideReport) -> dict[str, Any]:
     """The report as plain values, field by field."""
     return report.model_dump(mode="json")
-
-
-def _missing_mm2(quality: Sequence[QualityFlag]) -> float:
-    missing = [flag for flag in quality if flag.code == QualityCode.AREA_NOT_IN_FILE]
-    return sum(flag.area_mm2 or 0.0 for flag in missing)
 
 
 def _core_px(plan: TilePlan, index: int, info: SlideInfo) -> float:

@@ -107,6 +107,15 @@ class UnreadableTiles(_Part):
     fraction: Unit = Field(description="Of all planned tiles.")
 
 
+class NotInFile(_Part):
+    """What the file does not hold at full resolution."""
+
+    area_mm2: AreaMm2
+    with_tissue_area_mm2: AreaMm2 = Field(
+        description="Of it, what other levels show tissue on; these tiles count as unreadable."
+    )
+
+
 class Provenance(_Part):
     """Everything that the result depends on."""
 
@@ -116,6 +125,9 @@ class Provenance(_Part):
     slide: SlideInfo
     tile_plan: TilePlanFacts
     unreadable: UnreadableTiles
+    not_in_file: NotInFile | None = Field(
+        default=None, description="Null in reports of earlier versions."
+    )
     times_s: dict[str, float] = Field(description="Seconds by step.")
 
 

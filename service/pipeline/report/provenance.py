@@ -5,10 +5,12 @@ from collections.abc import Mapping
 
 from service.pipeline.report.model import (
     DetectorFacts,
+    NotInFile,
     Provenance,
     TilePlanFacts,
     UnreadableTiles,
 )
+from service.pipeline.report.quality import TileFaults
 from service.pipeline.tiles import TilePlan
 from service.pipeline.types import DetectorInfo, Options, SlideInfo
 
@@ -16,13 +18,15 @@ from service.pipeline.types import DetectorInfo, Options, SlideInfo
 def trace_result(
     info: SlideInfo,
     plan: TilePlan,
-    num_unreadable: int,
+    tiles: TileFaults,
+    not_in_file: NotInFile,
     detector: DetectorInfo,
     options: Options,
     times_s: Mapping[str, float],
 ) -> Provenance:
     """Detector, code, settings, slide, tiles and times of an analysis."""
     num_tiles = len(plan.tiles)
+    unreadable = tiles.num_unreadable
     return Provenance(
         detector=DetectorFacts(
             name=detector.name,
@@ -44,7 +48,8 @@ def trace_result(
             downsample=plan.downsample,
         ),
         unreadable=UnreadableTiles(
-            num_tiles=num_unreadable, fraction=num_unreadable / num_tiles if num_tiles else 0.0
+            num_tiles=unreadable, fraction=unreadable / num_tiles if num_tiles else 0.0
         ),
+        not_in_file=not_in_file,
         times_s={name: round(value, 3) for name, value in times_s.items()},
     )

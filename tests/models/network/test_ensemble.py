@@ -102,6 +102,16 @@ def test_members_whose_heads_read_boxes_otherwise_are_refused(tmp_path: Path) ->
         combine_bundles([str(first), str(other)], tmp_path / "both", "both")
 
 
+def test_members_may_differ_in_the_norm_of_their_heads(tmp_path: Path) -> None:
+    first = make_member(tmp_path / "m0", 0)
+    network = describe_network()
+    network["bbox_head"]["norm_cfg"] = {"type": "LN2d"}
+    other = make_member(tmp_path / "m1", 1, network=network)
+    combine_bundles([str(first), str(other)], tmp_path / "both", "both")
+    detector = load_detector(str(tmp_path / "both"), engine="torch")
+    assert np.isfinite(detector.detect(tiles()).score).all()
+
+
 def test_a_member_on_another_grid_is_refused(tmp_path: Path) -> None:
     first = make_member(tmp_path / "m0", 0)
     network = describe_network()

@@ -13,6 +13,7 @@ from service.cli.main import app
 from service.pipeline.cell_ids import make_cell_ids
 from service.pipeline.types import CellSource
 from tests.service.fake_server import CELLS_XY, known_cells
+from tests.service.running_server import RunningServer
 from tests.service.small_slide import MPP, draw_slide
 
 
@@ -79,3 +80,29 @@ def test_ids_come_from_the_bytes_of_the_slide_and_the_scale_in_use(
     copy.write_bytes(slide.read_bytes() + b"\0")
     analyse(copy, tmp_path / "changed")
     assert not ids("changed") & ids("stated")
+
+
+def test_command_line_and_server_give_the_same_file_and_no_two_slides_the_same_ids(
+    slide: Path, tmp_path: Path
+) -> None:
+    twin = tmp_path / "twin.svs"
+    twin.write_bytes(slide.read_bytes() + b"\0")
+    server = RunningServer(tmp_path).start()
+    try:
+        by_server = [
+            server.client.get(
+                server.wait_until_ended(server.post(path).json()["id"])["links"]["annotations"]
+            ).json()
+            for path in (slide, twin)
+        ]
+    finally:
+        assert server.stop() == 0
+    for path, content in zip((slide, twin), by_server, strict=True):
+        analyse(path, tmp_path / path.stem)
+        written = json.loads((tmp_path / path.stem / "annotations.geojson").read_text())
+        assert len(written["features"]) == len(CELLS_XY)
+        assert written == content
+    places = [[cell["geometry"] for cell in each["features"]] for each in by_server]
+    assert places[0] == places[1]
+    ids = [{cell["id"] for cell in each["features"]} for each in by_server]
+    assert not ids[0] & ids[1]

@@ -4,7 +4,8 @@ import numpy as np
 
 from models.classes import BETHESDA
 from service.pipeline.overlay import draw_overlay
-from service.pipeline.slide import DAMAGED_GREY, open_slide
+from service.pipeline.overview import DAMAGED_GREY
+from service.pipeline.slide import open_slide
 from service.pipeline.types import Detections, no_detections
 from tests.service.pipeline.conftest import MakeSlide, damage_tiles
 

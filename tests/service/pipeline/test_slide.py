@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -14,7 +13,7 @@ from service.errors import (
     NotASlideError,
     SlideUnreadableError,
 )
-from service.pipeline.slide import DAMAGED_GREY, check_slide, open_slide
+from service.pipeline.slide import check_slide, open_slide
 from tests.service.pipeline.conftest import MakeSlide, damage_tiles, spotted
 
 
@@ -110,28 +109,6 @@ def test_one_damaged_tile_does_not_spoil_the_others(make_slide: MakeSlide) -> No
 def test_the_thumbnail_keeps_the_shape(make_slide: MakeSlide) -> None:
     with open_slide(make_slide()) as slide:
         assert slide.thumbnail(250).shape == (200, 250, 3)
-
-
-def test_an_overview_is_the_slide_small_whatever_its_levels(make_slide: MakeSlide) -> None:
-    pixels = spotted(3000, 2500)
-    for levels in ((), (2, 8)):
-        with open_slide(make_slide(pixels, levels=levels)) as slide:
-            overview = slide.read_overview(10.0)
-        assert overview.downsample == 10.0
-        small = cv2.resize(pixels, (300, 250), interpolation=cv2.INTER_AREA)
-        assert np.abs(overview.pixels.astype(int) - small).mean() < 4
-        assert not overview.damaged.any()
-
-
-def test_an_overview_loses_little_more_than_the_damage(make_slide: MakeSlide) -> None:
-    path = make_slide(spotted(3000, 2500), levels=())
-    damage_tiles(path, 100, 1)
-    with open_slide(path) as slide:
-        overview = slide.read_overview(10.0)
-    y, x = 100 // 24 * 128 + 64, 100 % 24 * 128 + 64
-    assert overview.damaged[y // 10, x // 10]
-    assert overview.damaged.sum() * 100 <= 4 * 256**2
-    assert (overview.pixels[overview.damaged] == DAMAGED_GREY).all()
 
 
 def test_a_slide_cut_between_its_levels_is_truncated(make_slide: MakeSlide) -> None:

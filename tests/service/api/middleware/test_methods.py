@@ -55,6 +55,13 @@ def test_head_of_what_is_not_there(server: RunningServer) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("link", ["annotations", "thumbnail"])
+def test_head_is_of_the_whole(server: RunningServer, done: dict[str, Any], link: str) -> None:
+    head = server.client.head(done["links"][link], headers=PLAIN | {"Range": "bytes=0-9"})
+    assert head.status_code == 200
+    assert "content-range" not in head.headers
+
+
 def test_connection_is_fit_for_use_after_head(server: RunningServer, done: dict[str, Any]) -> None:
     """A HEAD whose GET streams leaves no bytes behind that the next answer would begin with."""
     url = server.client.base_url

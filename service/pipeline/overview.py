@@ -1,0 +1,125 @@
+"""A whole slide as one small picture, read in blocks, with what is damaged and what is missing.
+
+A level whose tiles are missing where level 0 has them is replaced there by the next finer one.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import SlideUnreadableError
+from service.pipeline.geometry import best_level
+from service.pipeline.missing_tiles import (
+    PixelSource,
+    level0_holds_any,
+    next_finer_level,
+    shrink_rgba,
+)
+
+#: An overview is read in squares of this side, px of the level, 16 MiB each; damaged ones are
+#: halved down to about a scanner's own tile, so that little more than the damage is lost.
+OVERVIEW_BLOCK_PX, OVERVIEW_GRAIN_PX = 2048, 256
+#: Neither glass nor stain.
+DAMAGED_GREY = 160
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A whole slide, small; 5 bytes a pixel.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 RGB; grey where damaged, the slide's background where not held.
+        damaged: (H, W) bool, what could not be read.
+        held: (H, W) bool, what the file holds at this level or, instead of it, at a finer one.
+        downsample: level-0 px per px of it.
+        level: pyramid level that was read.
+    """
+
+    pixels: NDArray[np.uint8]
+    damaged: NDArray[np.bool_]
+    held: NDArray[np.bool_]
+    downsample: float
+    level: int
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A square of an overview: where it lies and how long its side is, overview px."""
+
+    left: int
+    top: int
+    side: int
+
+
+def read_overview(slide: PixelSource, downsample: float) -> Overview:
+    """The whole slide, small; no level is ever held whole.
+
+    Args:
+        slide: open.
+        downsample: level-0 px per px of the picture; no slide is blown up.
+    """
+    info, limited = slide.info, max(1.0, downsample)
+    width, height = max(1, int(info.width / limited)), max(1, int(info.height / limited))
+    exact = max(info.width / width, info.height / height)
+    level = best_level(info.level_downsamples, exact)
+    overview = Overview(
+        np.empty((height, width, 3), np.uint8),
+        np.zeros((height, width), np.bool_),
+        np.ones((height, width), np.bool_),
+        exact,
+        level,
+    )
+    overview.pixels[:] = DAMAGED_GREY
+    _fill_blocks(slide, overview, level, _Block(0, 0, max(width, height)))
+    return overview
+
+
+def _fill_blocks(slide: PixelSource, overview: Overview, level: int, area: _Block) -> None:
+    """Fills an area from a level, in blocks that are small at that level."""
+    scale = overview.downsample / slide.info.level_downsamples[level]
+    side = max(1, min(area.side, int(OVERVIEW_BLOCK_PX / scale)))
+    height, width = overview.damaged.shape
+    for top in range(area.top, min(area.top + area.side, height), side):
+        for left in range(area.left, min(area.left + area.side, width), side):
+            rest = max(area.left + area.side - left, area.top + area.side - top)
+            _fill_block(slide, overview, level, _Block(left, top, min(side, rest)))
+
+
+def _fill_block(slide: PixelSource, overview: Overview, level: int, block: _Block) -> None:
+    """Fills one block; of a damaged one, what of its quarters can be read."""
+    here = np.s_[block.top : block.top + block.side, block.left : block.left + block.side]
+    height, width = overview.damaged[here].shape
+    if not height * width:
+        return
+    scale = overview.downsample / slide.info.level_downsamples[level]
+    try:
+        rgba = slide.read_rgba(
+            int(block.left * overview.downsample),
+            int(block.top * overview.downsample),
+            level,
+            max(1, round(width * scale)),
+            max(1, round(height * scale)),
+        )
+    except SlideUnreadableError:
+        if block.side * scale <= OVERVIEW_GRAIN_PX or block.side == 1:
+            overview.damaged[here] = True
+        else:
+            _fill_quarters(slide, overview, level, block)
+        return
+    pixels, held = shrink_rgba(rgba, (width, height), slide.info.background_rgb)
+    overview.pixels[here], overview.held[here] = pixels, held
+    if level == 0 or held.all():
+        return
+    rows, columns = np.nonzero(~held)
+    centres = np.stack([columns + block.left, rows + block.top], axis=1) + 0.5
+    if level0_holds_any(slide, centres * overview.downsample):
+        finer = next_finer_level(slide.info.level_downsamples, level)
+        _fill_blocks(slide, overview, finer, block)
+
+
+def _fill_quarters(slide: PixelSource, overview: Overview, level: int, block: _Block) -> None:
+    half = -(-block.side // 2)
+    for x, y in ((0, 0), (half, 0), (0, half), (half, half)):
+        quarter = _Block(block.left + x, block.top + y, min(half, block.side - max(x, y)))
+        _fill_block(slide, overview, level, quarter)
