@@ -13,8 +13,8 @@ from models.classes import BETHESDA
 from models.detector import DetectorInfo, InputSpec, spread_scores
 from service.pipeline.cell_ids import make_cell_ids
 from service.pipeline.report.build import build_report, report_to_json
-from service.pipeline.report.model import SlideReport
-from service.pipeline.report.quality import list_flags
+from service.pipeline.report.model import AreaNotInFile, SlideReport
+from service.pipeline.report.quality import flag_slide, flag_tiles
 from service.pipeline.report.stored import read_report
 from service.pipeline.tiles import plan_tiles
 from service.pipeline.tissue import TissueMask
@@ -81,12 +81,10 @@ def test_a_slide_without_cells_has_no_score(shipped: DetectorInfo) -> None:
 
 def test_flags_of_earlier_steps_and_unreadable_tiles_are_kept(shipped: DetectorInfo) -> None:
     plane = QualityFlag(QualityCode.FOCUS_PLANE, "plane 3 of 7, the one in focus, was read")
-    missing = QualityFlag(QualityCode.AREA_NOT_IN_FILE, "tiles are missing", area_mm2=2.9)
-    report = make_report([6000, 0, 0, 0, 0, 0], shipped, (plane, missing))
-    assert report.quality[:2] == (plane, missing)
-    assert [flag.code for flag in report.quality[2:]] == ["unreadable-area", "density-limit"]
-    assert report.quality[3].fraction == 2 / report.provenance.tile_plan.num_tiles
-    assert report.adequacy.reason == "mostly-not-read"
+    report = make_report([6000, 0, 0, 0, 0, 0], shipped, (plane,))
+    assert report.quality[0] == plane
+    assert [flag.code for flag in report.quality[1:]] == ["unreadable-area", "density-limit"]
+    assert report.quality[2].fraction == 2 / report.provenance.tile_plan.num_tiles
 
 
 def test_json_and_back_gives_the_same_report(shipped: DetectorInfo, tmp_path: Path) -> None:
@@ -96,11 +94,36 @@ def test_json_and_back_gives_the_same_report(shipped: DetectorInfo, tmp_path: Pa
     assert set(SlideReport.model_json_schema()["properties"]) == set(orjson.loads(text))
 
 
-def test_what_a_slide_does_not_state_itself_is_flagged() -> None:
-    stack = replace(INFO, mpp_source="objective-power", focal_plane="3 of 7, the one in focus")
-    codes = [flag.code for flag in list_flags(stack, 9, 0, 0.0, 0)]
-    assert codes == ["mpp-from-objective-power", "focus-plane"]
-    assert list_flags(INFO, 9, 0, 0.0, 0) == []
+def test_what_limits_a_slide_is_flagged() -> None:
+    stack = replace(
+        INFO,
+        mpp_source="objective-power",
+        focal_plane="3 of 7, the one in focus",
+        left_out_levels=("level 1 shows another picture",),
+    )
+    missing = AreaNotInFile(area_mm2=2.0, with_tissue_area_mm2=0.5)
+    flags = flag_slide(stack, missing)
+    assert [flag.code for flag in flags] == [
+        "mpp-from-objective-power",
+        "focus-plane",
+        "levels-left-out",
+        "area-not-in-file",
+    ]
+    assert flags[2].text == "level 1 shows another picture"
+    assert flags[3].area_mm2 == 2.0
+    assert "0.50 mm² show tissue" in flags[3].text
+    assert flag_slide(INFO, AreaNotInFile()) == []
+
+
+def test_tiles_that_are_unreadable_or_too_crowded_are_flagged() -> None:
+    assert flag_tiles(9, 0, 0.0, 0) == []
+    unreadable, limited = flag_tiles(8, 2, 0.25, 4)
+    assert (unreadable.code, unreadable.area_mm2, unreadable.fraction) == (
+        "unreadable-area",
+        0.25,
+        0.25,
+    )
+    assert (limited.code, limited.fraction) == ("density-limit", 0.5)
 
 
 def test_suspicious_cells_have_the_ids_of_the_annotations(shipped: DetectorInfo) -> None:
