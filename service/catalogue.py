@@ -1,7 +1,7 @@
 """Detectors by name: those shipped and those in the configured folder.
 
-Owns the look-up, by bare names, so that no request can name a path; reading bundles is left
-to `models.bundle.load`.
+Owns the look-up by bare names, so that no request can name a path; reading bundles is left to
+`models.bundle.load`.
 """
 
 from dataclasses import replace
@@ -20,23 +20,23 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("service.catalogue")
 
 
 class Catalogue(Protocol):
-    """Knows the detectors."""
+    """The detectors that this installation has."""
 
     def infos(self) -> list[DetectorInfo]:
-        """All of them, by name."""
+        """All detectors, sorted by name."""
         ...
 
     def find(self, name: str) -> DetectorInfo:
-        """What the detector of that name says of itself.
+        """The info of the detector of that name.
 
         Raises:
-            UnknownDetectorError: there is none; lists those there are.
-            BundleError: it is broken.
+            UnknownDetectorError: no detector has this name; lists the existing names.
+            BundleError: the bundle is broken.
         """
         ...
 
     def load(self, name: str) -> Detector:
-        """One that is ready to detect; raises as `find` does."""
+        """The detector of that name, ready to detect; raises as `find` does."""
         ...
 
 
@@ -44,8 +44,8 @@ class BundleCatalogue:
     """Detectors in bundles.
 
     Args:
-        folder: holds bundles beside those shipped, or None.
-        engine, device: how they are to run.
+        folder: of further bundles beside those shipped, or None.
+        engine, device: on which detectors run.
     """
 
     def __init__(
@@ -59,20 +59,20 @@ class BundleCatalogue:
         self._device = device
 
     def infos(self) -> list[DetectorInfo]:
-        """All of them, by name; a broken one in the folder is left out, and logged."""
-        found = {info.name: info for info in list_detectors()}
+        """All detectors, sorted by name; broken bundles in the folder are skipped and logged."""
+        infos = {info.name: info for info in list_detectors()}
         for folder in sorted(self._folder.iterdir()) if self._folder is not None else ():
             try:
-                found.setdefault(folder.name, self._read(folder.name))
+                infos.setdefault(folder.name, self._read(folder.name))
             except UnknownDetectorError:
                 continue  # a file or folder of another kind
             except BundleError as error:
                 log.warning("detector left out", detector=folder.name, reason=str(error))
-        return [found[name] for name in sorted(found)]
+        return [infos[name] for name in sorted(infos)]
 
     def find(self, name: str) -> DetectorInfo:
-        """What the detector of that name says of itself."""
-        # Names come from requests, and `read_info` would take the path of any folder.
+        """The info of the detector of that name."""
+        # Names come from requests, and `read_info` would accept the path of any folder.
         if not NAME.fullmatch(name):
             raise self._unknown(name)
         try:
@@ -81,12 +81,12 @@ class BundleCatalogue:
             raise self._unknown(name) from error
 
     def load(self, name: str) -> Detector:
-        """One that is ready to detect."""
+        """The detector of that name, ready to detect."""
         self.find(name)
         return load_detector(name, engine=self._engine, device=self._device, extra_dir=self._folder)
 
     def _read(self, name: str) -> DetectorInfo:
-        # The folder's name is the one that requests use, whatever model.json calls it.
+        # Requests use the name of the folder, which may differ from the name in model.json.
         return replace(read_info(name, self._folder), name=name)
 
     def _unknown(self, name: str) -> UnknownDetectorError:

@@ -1,6 +1,6 @@
 """Errors of running the product, one class per cause; knows nothing of HTTP.
 
-`service/api/error_status.py` gives each its status and problem type, in one table.
+`service/api/error_status.py` maps each class to its status and problem type, in a single table.
 """
 
 from models.errors import (
@@ -59,7 +59,7 @@ class InvalidRequestError(CytolibraError):
 
 
 class UnknownFieldError(InvalidRequestError):
-    """A request states something of a name that is not known, e.g. a misspelt `accession`."""
+    """A request has a field or query parameter of an unknown name, e.g. a misspelt `accession`."""
 
 
 class FieldConflictError(CytolibraError):
@@ -67,7 +67,7 @@ class FieldConflictError(CytolibraError):
 
 
 class DigestMismatchError(CytolibraError):
-    """What arrived is not what its stated digest (RFC 9530) is of."""
+    """The received bytes do not match their stated digest (RFC 9530)."""
 
 
 class EmptyUploadError(InvalidRequestError):
@@ -75,11 +75,11 @@ class EmptyUploadError(InvalidRequestError):
 
 
 class UploadInterruptedError(CytolibraError):
-    """The client went away before the upload was complete; nothing of it is kept."""
+    """The client disconnected before the upload was complete; the upload is discarded."""
 
 
 class NotASlideError(CytolibraError):
-    """The file is of no slide format that OpenSlide reads (a PDF named .svs, WebP tiles)."""
+    """The file has no slide format that OpenSlide reads (a PDF named .svs, WebP tiles)."""
 
 
 class SlideUnreadableError(CytolibraError):
@@ -95,15 +95,15 @@ class MppMissingError(CytolibraError):
 
 
 class MppImplausibleError(CytolibraError):
-    """The µm/px is not what scanners do, or contradicts the slide; `mpp=` is the remedy."""
+    """The µm/px is out of the range of scanners, or contradicts the slide; `mpp=` is the remedy."""
 
 
 class PixelsNotSquareError(CytolibraError):
-    """The slide states other µm/px in x than in y."""
+    """The slide states different µm/px in x and in y."""
 
 
 class DimensionsImplausibleError(CytolibraError):
-    """The slide would be larger than glass, or has more pixels than its bytes can hold."""
+    """The slide is larger than its glass could be, or has more pixels than its bytes can hold."""
 
 
 class PartOfSlideError(CytolibraError):
@@ -115,7 +115,7 @@ class FocusStackError(CytolibraError):
 
 
 class AnalysisCancelledError(CytolibraError):
-    """The analysis was asked to stop."""
+    """The analysis was cancelled."""
 
 
 class SlideNotFoundError(CytolibraError):
@@ -127,11 +127,11 @@ class SlideNotDoneError(CytolibraError):
 
 
 class SlideBusyError(CytolibraError):
-    """The slide is being worked on and must be cancelled before this can be done."""
+    """The slide is running; the request needs it cancelled first."""
 
 
 class IdempotencyConflictError(CytolibraError):
-    """An Idempotency-Key was used before with another request."""
+    """An Idempotency-Key was used before with a different request."""
 
 
 class NoSpaceError(CytolibraError):
@@ -139,36 +139,36 @@ class NoSpaceError(CytolibraError):
 
 
 class SlideTooLargeError(CytolibraError):
-    """An upload is larger than the limit that this server was given."""
+    """An upload is larger than the configured limit."""
 
 
 class QueueFullError(CytolibraError):
-    """As many slides are waiting as this server was told to hold."""
+    """The queue has its configured maximum length."""
 
 
 class ServerStoppingError(CytolibraError):
-    """The server stops before the upload has arrived; nothing of it is kept."""
+    """The server stops before the upload is complete; the upload is discarded."""
 
 
 class IdempotencyInFlightError(CytolibraError):
-    """A request with this Idempotency-Key is still being worked on."""
+    """A request with this Idempotency-Key is still in flight."""
 
 
 class AnalysisCrashedError(CytolibraError):
-    """The worker died again and again on this slide, which is therefore given up."""
+    """The worker crashed repeatedly on this slide, whose analysis is therefore given up."""
 
 
 class DetectorChangedError(CytolibraError):
-    """The detector's weights are other than those that the slide was accepted for."""
+    """The detector's digest differs from that for which the slide was accepted."""
 
 
 class InternalError(CytolibraError):
-    """Something that the product did not foresee; the log has the traceback."""
+    """An unexpected error; the log has the traceback."""
 
 
 class DataDirectoryBusyError(CytolibraError):
-    """Another process works on this data directory."""
+    """Another process uses this data directory."""
 
 
 class PortInUseError(CytolibraError):
-    """The server cannot listen where it was told to."""
+    """The server cannot listen on the configured host and port."""

@@ -1,7 +1,6 @@
-"""How the processes log: one JSON object a line on standard error.
+"""Logging: one JSON object a line on standard error.
 
-Nothing logged may name a patient, so file names and accession numbers are left to the database;
-slides go by their id.
+No line may identify a patient: slides are logged by id, without file name and accession.
 """
 
 import logging
@@ -10,16 +9,16 @@ import sys
 import structlog
 from structlog.typing import Processor
 
-#: Libraries that speak of requests or steps at a level of detail that nobody reads.
+#: Libraries that log single requests or steps at level INFO.
 QUIET = ("uvicorn", "httpx", "httpcore", "alembic", "dbos")
 
 
 def configure_logs(level: str, process: str) -> None:
-    """Sends structlog's and the standard library's records to standard error as JSON.
+    """Sends records of structlog and of the standard library to standard error as JSON.
 
     Args:
         level: least severe level, e.g. "INFO".
-        process: "server" or "worker", in every line.
+        process: "server" or "worker"; a member of every line.
     """
 
     def name_process(

@@ -1,6 +1,6 @@
-"""One frozen Settings, read once from arguments and `CYTOLIBRA_*` variables, checked at start.
+"""Settings, frozen: read once, from arguments and `CYTOLIBRA_*` variables, and checked at start.
 
-Everything else gets its settings as arguments.
+All other modules get settings as arguments.
 """
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -15,42 +15,42 @@ from service.errors import BundleError, ConfigError
 
 PREFIX = "CYTOLIBRA_"
 GIB = 1024**3
-#: Of a path before all others: "" or as "/lab/cells".
+#: Of a path prefix: "" or e.g. "/lab/cells".
 ROOT_PATH_PATTERN = r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
 
 
 def read_networks(text: str) -> list[IPv4Network | IPv6Network]:
-    """Networks written with commas between them.
+    """Networks from a comma-separated list of addresses and networks.
 
     Raises:
-        ValueError: one is neither an address nor a network.
+        ValueError: an item is neither an address nor a network.
     """
     return [ip_network(part.strip()) for part in text.split(",") if part.strip()]
 
 
 class Settings(BaseSettings):
-    """How a server or a worker runs.
+    """Settings of a server or a worker.
 
     Attributes:
-        data_dir: everything that is kept: slides, results, jobs.
+        data_dir: folder of slides, results and jobs.
         host, port: where the server listens; port 0 takes a free one.
         max_upload_bytes: a larger slide is refused with 413.
         min_free_bytes: left free on the disk; an upload that would eat into it gets 507.
-        max_queue_length: slides waiting; beyond that uploads get 503.
+        max_queue_length: number of queued slides; beyond that uploads get 503.
         detectors_dir: further detector bundles, one folder each, beside those shipped.
-        with_worker: whether the server keeps a worker beside it.
+        with_worker: whether the server runs a worker beside it.
         engine, device: how detectors run; a device is auto, cpu, cuda, or cuda:N.
         batch_size: tiles per call of the detector.
-        group_size: tiles per durable step; what a killed worker may have to do again.
+        group_size: tiles per durable step; a killed worker repeats at most these.
         num_readers: threads that read tiles ahead of the detector.
         max_unreadable_fraction: of the planned tiles; above this a slide is refused.
-        max_stalled_starts: a slide that the worker began this often without finishing a group of
-            tiles, because it died each time, is failed.
+        max_stalled_starts: a slide fails after the worker has crashed this often on it without
+            finishing a group of tiles.
         worker_id: unique among the workers on one database, and the same after a restart.
         shutdown_timeout_s: how long open requests may take to end when the server stops.
-        root_path: prefix under which a reverse proxy shows the server, e.g. "/lab"; "" for none.
+        root_path: path prefix under which a reverse proxy publishes the server, e.g. "/lab", or "".
         trusted_proxies: addresses and networks of reverse proxies, separated by commas, whose
-            X-Forwarded-Prefix, -Host, -Proto and Forwarded headers are believed.
+            X-Forwarded-Prefix, -Host, -Proto and Forwarded headers are trusted.
         log_level: least severe level that is logged.
     """
 
@@ -84,18 +84,18 @@ class Settings(BaseSettings):
         return text
 
     def as_environment(self) -> dict[str, str]:
-        """The variables from which another process reads these same settings."""
+        """Environment variables from which another process reads the same settings."""
         values = self.model_dump(mode="json", exclude_none=True)
         return {PREFIX + name.upper(): str(value) for name, value in values.items()}
 
 
-def read_settings(**given: Any) -> Settings:
-    """Settings from the arguments that are not None, else from the environment, else the defaults.
+def read_settings(**arguments: Any) -> Settings:
+    """Settings from arguments that are not None, then from the environment, then the defaults.
 
     Raises:
-        ConfigError: a value is missing or wrong; names it and where it may be set.
+        ConfigError: a value is missing or wrong; names the setting and how to set it.
     """
-    chosen = {name: value for name, value in given.items() if value is not None}
+    chosen = {name: value for name, value in arguments.items() if value is not None}
     try:
         settings = Settings(**chosen)
     except ValidationError as error:
@@ -109,7 +109,7 @@ def read_settings(**given: Any) -> Settings:
         _check_device(settings)
     if settings.detectors_dir is not None and not settings.detectors_dir.is_dir():
         raise ConfigError(
-            f"setting detectors_dir = {settings.detectors_dir}: no such folder; make it or leave "
+            f"setting detectors_dir = {settings.detectors_dir}: no such folder; create it or leave "
             f"{PREFIX}DETECTORS_DIR unset"
         )
     return settings.model_copy(update={"data_dir": settings.data_dir.resolve()})

@@ -19,7 +19,7 @@ from service.catalogue import Catalogue
 from service.errors import PortInUseError
 from service.jobs.client import JobQueue
 from service.jobs.durable import prepare_jobs_database
-from service.jobs.keeper import WORKER_COMMAND, kept_worker
+from service.jobs.keeper import WORKER_COMMAND, run_worker_beside
 from service.settings import Settings
 from service.storage.blobs import SLIDES_PREFIX, open_local_blobs, slide_prefix
 from service.storage.data_dir import DataDir
@@ -50,7 +50,11 @@ def run_server(
     try:
         with open_context(settings, catalogue) as context:
             sweep(context)
-            with kept_worker(settings, worker_command) if settings.with_worker else nullcontext():
+            with (
+                run_worker_beside(settings, worker_command)
+                if settings.with_worker
+                else nullcontext()
+            ):
                 host, port = listener.getsockname()[:2]
                 log.info("listening", url=f"http://{host}:{port}")
                 serve(context, listener)

@@ -11,7 +11,7 @@ import typer
 from service.cli.output_folder import check_output
 
 if TYPE_CHECKING:
-    from service.training_fields import CutReport, Tell
+    from service.training_fields import CutReport, OnProgress
     from service.training_fields.types import Origin, Units
 
 
@@ -157,7 +157,7 @@ def _read_rename(text: str) -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def _show_progress() -> "Iterator[Tell]":
+def _show_progress() -> "Iterator[OnProgress]":
     """A bar a step, on stderr."""
     from rich.console import Console
     from rich.progress import Progress, TaskID

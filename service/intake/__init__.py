@@ -1,4 +1,4 @@
-"""Every way in for a slide ends here: named, stored, checked, recognised or queued.
+"""Intake of slides: checks a received file and its fields, and recognises or queues the slide.
 
-Knows nothing of HTTP; whoever receives slides hands over a file and what is stated of it.
+Independent of HTTP: callers pass a file and the fields that the request states.
 """

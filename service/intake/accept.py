@@ -1,6 +1,6 @@
-"""What becomes of a slide that has arrived: refused, recognised, or queued.
+"""Accepts a received slide: it is refused, recognised, or queued.
 
-Owns the order of the checks and that a refused slide leaves nothing; receiving is `receive.py`.
+Owns the order of the checks and the removal of refused files; receiving is `receive.py`.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ from service.storage.tables import Slide
 
 @dataclass(frozen=True)
 class Intake:
-    """What slides are accepted into.
+    """Stores and limits for accepting slides.
 
     Attributes:
         folder: of the accepted files, on the same file system as those received.
-        check: opens a slide and closes it again; its errors refuse the slide.
-        max_queue_length: slides waiting; beyond that none is accepted.
+        check: opens and closes a slide; an error refuses it.
+        max_queue_length: number of queued slides, from which on new ones are refused.
     """
 
     slides: Slides
@@ -39,7 +39,7 @@ class Intake:
 
 @dataclass(frozen=True)
 class SlideRequest:
-    """What is asked for, besides sending a slide; `fields.py` has the rules for the values."""
+    """Fields of a request that sends a slide; `fields.py` has the rules for their values."""
 
     detector: DetectorInfo
     mpp: float | None
@@ -55,11 +55,11 @@ class Accepted:
 
 
 def accept(intake: Intake, file: ReceivedFile, request: SlideRequest) -> Accepted:
-    """The slide of this file: a known one of the same identity, or a new one, checked and queued.
+    """The slide of the received file: known by its identity, or new, checked and queued.
 
     Raises:
-        NotASlideError, SlideUnreadableError, MppMissingError: it cannot be analysed.
-        QueueFullError: too many wait already.
+        NotASlideError, SlideUnreadableError, MppMissingError: the file cannot be analysed.
+        QueueFullError: the queue is full.
     """
     new = NewSlide(
         id=str(uuid4()),
@@ -75,12 +75,12 @@ def accept(intake: Intake, file: ReceivedFile, request: SlideRequest) -> Accepte
     known = intake.slides.find(new.identity)
     if known is None:
         intake.slides.check_queue(intake.max_queue_length)
-        return _take_new(intake, file, new)
-    return _take_known(intake, file, known)
+        return _accept_new(intake, file, new)
+    return _accept_known(intake, file, known)
 
 
 def request_digest(file: ReceivedFile, request: SlideRequest) -> str:
-    """Digest of all that makes two requests the same to an Idempotency-Key."""
+    """Hex digest of what must be equal in two requests with the same Idempotency-Key."""
     parts = [
         file.sha256,
         file.filename,
@@ -91,9 +91,12 @@ def request_digest(file: ReceivedFile, request: SlideRequest) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _take_new(intake: Intake, file: ReceivedFile, new: NewSlide) -> Accepted:
-    """The file goes to its place first: a server that dies here leaves a file that the next start
-    removes, but no slide without a file."""
+def _accept_new(intake: Intake, file: ReceivedFile, new: NewSlide) -> Accepted:
+    """A new slide, queued.
+
+    The file is moved first: a server that crashes here leaves a file without a slide, which the
+    next start removes, but never a slide without a file.
+    """
     stored = intake.folder / new.stored_name
     _move(file.path, stored)
     is_new = False
@@ -108,7 +111,7 @@ def _take_new(intake: Intake, file: ReceivedFile, new: NewSlide) -> Accepted:
     return Accepted(slide, is_new)
 
 
-def _take_known(intake: Intake, file: ReceivedFile, known: Slide) -> Accepted:
+def _accept_known(intake: Intake, file: ReceivedFile, known: Slide) -> Accepted:
     if known.status not in ENDED:
         return Accepted(known, False)
     intake.slides.check_queue(intake.max_queue_length)
@@ -121,7 +124,7 @@ def _take_known(intake: Intake, file: ReceivedFile, known: Slide) -> Accepted:
 
 
 def _move(path: Path, target: Path) -> None:
-    """Moves a synced file so that its new name survives a power cut too."""
+    """Moves a synced file and syncs the folder, so that the new name survives a power cut."""
     os.replace(path, target)
     folder = os.open(target.parent, os.O_RDONLY)
     try:
@@ -131,9 +134,10 @@ def _move(path: Path, target: Path) -> None:
 
 
 def _check(intake: Intake, path: Path, file: ReceivedFile, mpp: float | None) -> None:
-    """Passes if the slide can be opened; messages name the client's file, not the server's."""
+    """Checks that the slide can be opened; errors name the client's file, not the server's."""
     try:
         intake.check(path, mpp)
     except CytolibraError as error:
-        text = str(error).replace(str(path), file.filename or "the upload")
-        raise type(error)(text.replace(path.name, file.filename or "the upload")) from error
+        shown_name = file.filename or "the upload"
+        text = str(error).replace(str(path), shown_name).replace(path.name, shown_name)
+        raise type(error)(text) from error

@@ -1,7 +1,7 @@
-"""What may be stated of a slide beside sending it: names, limits, and one place that reads them.
+"""The fields that a request may state about a slide: names, limits, and parsing.
 
-Owns the rules, alike for a query, a form and any other way in; what is done with the values is
-left to `accept.py`.
+Owns the rules, which are the same for a query, a form and any other source; their use is left to
+`accept.py`.
 """
 
 import difflib
@@ -19,7 +19,7 @@ from service.storage.accession import normalise_accession
 
 
 def read_accession(text: str) -> str:
-    """The number as it is kept; its error is one that pydantic shows without words of its own."""
+    """The normalised accession; pydantic shows its error message without adding text."""
     try:
         return normalise_accession(text)
     except ValueError as error:
@@ -30,7 +30,7 @@ DetectorName = Annotated[str, Field(description="A name of the list of detectors
 Mpp = Annotated[
     float,
     Field(
-        description="µm per level-0 px, instead of what the slide says; within what scanners do.",
+        description="µm per level-0 px, which overrides the slide's metadata.",
         ge=MIN_MPP,
         le=MAX_MPP,
         allow_inf_nan=False,
@@ -41,8 +41,8 @@ Accession = Annotated[
     str,
     AfterValidator(read_accession),
     Field(
-        description="The laboratory's number. White space around it is dropped and it is kept in "
-        "Unicode's NFC; characters that cannot be seen are refused.",
+        description="The laboratory's accession number. It is stored without surrounding white "
+        "space and in Unicode NFC; invisible characters are refused.",
         max_length=200,
         examples=["C26-01234"],
     ),
@@ -50,7 +50,7 @@ Accession = Annotated[
 FileName = Annotated[
     str,
     Field(
-        description="Of the slide, instead of the name that a form's part states.",
+        description="File name of the slide, which overrides the name in a form part.",
         max_length=1000,
         examples=["slide.svs"],
     ),
@@ -59,7 +59,7 @@ LONGEST_SHOWN = 60
 
 
 class SlideFields(BaseModel):
-    """All that may be stated of a slide."""
+    """The fields that a request may state about a slide."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -74,53 +74,53 @@ FIELD_NAMES = tuple(SlideFields.model_fields)
 
 @dataclass(frozen=True)
 class StatedField:
-    """A value that holds, and where it was stated, e.g. "the query"."""
+    """A valid value, and where it was stated, e.g. "the query"."""
 
     value: Any
     place: str
 
 
 class StatedFields:
-    """What one request states of its slide, from all places in which it may."""
+    """The fields of a request, gathered from query, form and headers."""
 
     def __init__(self) -> None:
         self._stated: dict[str, StatedField] = {}
 
     def add(self, name: str, text: str, place: str) -> None:
-        """Notes a field; stated twice alike is stated once.
+        """Adds a field; repeating it with the same value is allowed.
 
         Raises:
-            UnknownFieldError: there is no such field.
-            InvalidRequestError: the value is none that the field takes.
-            FieldConflictError: another value was stated before.
+            UnknownFieldError: no field has this name.
+            InvalidRequestError: the value is invalid.
+            FieldConflictError: a different value was added before.
         """
         check_field_name(name, place)
         value = _read(name, text, place)
-        before = self._stated.setdefault(name, StatedField(value, place))
-        if before.value != value:
+        previous = self._stated.setdefault(name, StatedField(value, place))
+        if previous.value != value:
             raise FieldConflictError(
-                f"{name} is {before.value!r} in {before.place} and {value!r} in {place}; "
+                f"{name} is {previous.value!r} in {previous.place} and {value!r} in {place}; "
                 f"state it once, or the same each time"
             )
 
     def is_stated(self, name: str) -> bool:
-        """Whether a value of the field was stated."""
+        """Whether the field was added."""
         return name in self._stated
 
     def gather(self) -> SlideFields:
-        """The fields, with defaults for what was not stated."""
+        """All fields, with defaults for those that were not added."""
         values = {name: stated.value for name, stated in self._stated.items()}
         return SlideFields.model_validate(values)
 
 
 def check_field_name(name: str, place: str, known: Sequence[str] = FIELD_NAMES) -> None:
-    """Passes for the name of a field.
+    """Checks the name of a field.
 
     Args:
         place: where it was stated, for the message.
 
     Raises:
-        UnknownFieldError: there is no such field; names those there are.
+        UnknownFieldError: no field has this name; lists the known names.
     """
     if name in known:
         return

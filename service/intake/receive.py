@@ -1,6 +1,6 @@
-"""Takes a slide in: bytes into a file, hashed and counted on the way, within limits.
+"""Receives a slide: writes its bytes to a file, and hashes and counts them, within limits.
 
-Owns the file and what is known of it; where the bytes come from is left to the ways in.
+Owns the received file; the source of the bytes is left to the caller.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ LONGEST_NAME = 255
 
 @dataclass(frozen=True)
 class ReceiveLimits:
-    """What a slide may take.
+    """Limits on a received slide.
 
     Attributes:
         max_bytes: of the file.
@@ -34,12 +34,12 @@ class ReceiveLimits:
 
 @dataclass(frozen=True)
 class ReceivedFile:
-    """A file that has arrived, synced to the disk.
+    """A completely received file, synced to the disk.
 
     Attributes:
-        path: temporary; whoever accepts the slide moves it.
+        path: temporary; accepting the slide moves the file.
         sha256: hex digest.
-        filename: as the client named it, without folders and control characters, or None.
+        filename: stated by the client, without folders and control characters, or None.
     """
 
     path: Path
@@ -49,14 +49,14 @@ class ReceivedFile:
 
     @property
     def suffix(self) -> str:
-        """Of the file name, lower case, "" if it is none that a slide could have."""
-        # A name may begin with its suffix, where the letters before it were lost.
+        """Suffix of the file name, lower case; "" unless 1 to 10 letters or digits."""
+        # A name may consist of its suffix, where unprintable letters before it were dropped.
         suffix = Path(f"x{self.filename or ''}").suffix
         return suffix.lower() if SUFFIX.fullmatch(suffix) else ""
 
 
 class Hashes:
-    """Digests by several algorithms of the same bytes.
+    """Digests of the same bytes by several algorithms.
 
     Args:
         algorithms: as `hashlib` names them.
@@ -66,17 +66,17 @@ class Hashes:
         self._hashes = {name: hashlib.new(name) for name in algorithms}
 
     def update(self, data: bytes) -> None:
-        """The next bytes."""
-        for each in self._hashes.values():
-            each.update(data)
+        """Hashes the next bytes."""
+        for algorithm_hash in self._hashes.values():
+            algorithm_hash.update(data)
 
     def digest(self, algorithm: str) -> bytes:
-        """Of the bytes so far."""
+        """The digest of all bytes so far."""
         return self._hashes[algorithm].digest()
 
 
 class HashedFile:
-    """Writes to a file, hashing and counting.
+    """Writes bytes to a file, and hashes and counts them.
 
     Args:
         more_algorithms: beside SHA-256, as `hashlib` names them.
@@ -92,15 +92,15 @@ class HashedFile:
 
     @property
     def sha256(self) -> str:
-        """Hex digest of what was written so far."""
+        """Hex digest of all bytes so far."""
         return self.hashes.digest(IDENTITY_ALGORITHM).hex()
 
     def write(self, data: bytes) -> None:
-        """Appends.
+        """Appends `data`.
 
         Raises:
-            SlideTooLargeError: that would be more than allowed.
-            NoSpaceError: the disk is as full as it may become.
+            SlideTooLargeError: the file would exceed `max_bytes`.
+            NoSpaceError: less than `min_free_bytes` would be left on the disk.
         """
         self.size_bytes += len(data)
         if self.size_bytes > self._limits.max_bytes:
@@ -112,20 +112,22 @@ class HashedFile:
         self._file.write(data)
 
     def sync(self) -> None:
-        """Makes sure that the slide survives a power cut once it is accepted."""
+        """Flushes the file to the disk, so that an accepted slide survives a power cut."""
         self._file.flush()
         os.fsync(self._file.fileno())
 
 
 def check_room(announced_bytes: int, folder: Path, limits: ReceiveLimits) -> None:
-    """Passes if a file of that size may come.
+    """Checks that a file of the announced size can be received.
 
     Args:
-        announced_bytes: by whoever sends it.
+        announced_bytes: size that the client announces.
+        folder: on the disk that is checked.
+        limits: of size and free space.
 
     Raises:
-        SlideTooLargeError: it is larger than allowed.
-        NoSpaceError: it would not fit on the disk.
+        SlideTooLargeError: the file is larger than allowed.
+        NoSpaceError: the file does not fit on the disk.
     """
     if announced_bytes > limits.max_bytes:
         raise too_large(limits.max_bytes)
@@ -146,7 +148,7 @@ def clean_name(name: str | None) -> str | None:
 
 
 def too_large(max_bytes: int) -> SlideTooLargeError:
-    """The error of a slide beyond `max_bytes`."""
+    """The error for a slide larger than `max_bytes`."""
     return SlideTooLargeError(
         f"the slide has more than {max_bytes} bytes, the most allowed; "
         f"raise CYTOLIBRA_MAX_UPLOAD_BYTES"
@@ -154,5 +156,5 @@ def too_large(max_bytes: int) -> SlideTooLargeError:
 
 
 def disk_full() -> NoSpaceError:
-    """The error of a slide for which there is no room."""
+    """The error for a slide that does not fit on the disk."""
     return NoSpaceError("the disk is full; free some space and send the slide again")

@@ -1,1 +1,1 @@
-"""Durable work on slides: the queue, the workflow of one slide, the worker and its keeper."""
+"""Durable jobs: the queue, the workflow that analyses a slide, the worker and its supervisor."""

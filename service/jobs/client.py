@@ -1,6 +1,6 @@
-"""The server's side of the queue: hand a slide in, take it out again.
+"""The server's side of the job queue: adds slides and removes them.
 
-Owns the calls of DBOS's client; the status of a slide lives in the results database.
+Owns the calls of DBOS's client; the status of a slide is stored in the results database.
 """
 
 from pathlib import Path
@@ -20,10 +20,10 @@ from service.storage.tables import Slide, Status
 
 
 class JobQueue:
-    """Slides that wait for a worker.
+    """The queue of slides for the worker.
 
     Args:
-        path: of the jobs database, which must be up to date.
+        path: of the jobs database, with migrations applied.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,7 +34,7 @@ class JobQueue:
         )
 
     def put(self, slide: Slide) -> None:
-        """Queues this run of the slide; doing so again changes nothing."""
+        """Queues this run of the slide; idempotent."""
         options: EnqueueOptions = {
             "workflow_name": WORKFLOW,
             "queue_name": QUEUE,
@@ -44,20 +44,20 @@ class JobQueue:
         self._client.enqueue(options, slide.id, slide.run)
 
     def remove(self, slide: Slide) -> None:
-        """Takes this run of the slide out of the queue, if it still waits there."""
+        """Removes this run of the slide from the queue; no effect once it has left the queue."""
         self._client.cancel_workflow(workflow_id(slide.id, slide.run))
 
     def forget(self, slide: Slide) -> None:
-        """Removes every trace of the slide's jobs."""
+        """Deletes the jobs of all runs of the slide."""
         self._client.delete_workflows(
             [workflow_id(slide.id, run) for run in range(1, slide.run + 1)]
         )
 
     def put_all_waiting(self, slides: Slides) -> None:
-        """Queues what a server that died between accepting and queueing left out."""
+        """Queues slides that a server accepted but, because it crashed, did not queue."""
         for slide in slides.with_status(Status.QUEUED, Status.RUNNING):
             self.put(slide)
 
     def close(self) -> None:
-        """Ends the connections."""
+        """Closes the database connections."""
         self._client.destroy()

@@ -1,6 +1,6 @@
-"""What the server and the worker agree on so that DBOS brings them together.
+"""DBOS configuration that the server and the worker share.
 
-Owns names, version, serializer and the jobs database; what a job does is in `workflow.py`.
+Owns names, version, serializer and the jobs database; the job itself is in `workflow.py`.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ from dbos import DBOSConfig, DBOSPortableJSONSerializer, run_dbos_database_migra
 from service.storage.database import use_write_ahead_log
 
 APPLICATION = "cytolibra"
-#: Fixed on purpose: DBOS leaves jobs of another version lying, and steps stay compatible here.
+#: Constant: DBOS ignores jobs of other versions, and steps stay compatible between releases.
 APPLICATION_VERSION = "1"
 QUEUE = "slides"
 WORKFLOW = "analyse-slide"
@@ -29,7 +29,7 @@ def prepare_jobs_database(path: Path) -> None:
 
 
 def worker_config(path: Path, worker_id: str, log_level: str) -> DBOSConfig:
-    """How a worker joins in: JSON instead of pickle, an id that survives its restart."""
+    """DBOS configuration of a worker: JSON instead of pickle, and an id that survives restarts."""
     return DBOSConfig(
         name=APPLICATION,
         system_database_url=jobs_url(path),

@@ -1,4 +1,4 @@
-"""Keeps a worker process alive beside the server, and ends it with the server.
+"""Supervises a worker process beside the server, and ends it with the server.
 
 Owns starting, restarting and stopping; the worker ties itself to the server (`worker.py`).
 """
@@ -25,8 +25,10 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("service.jobs")
 
 
 @contextmanager
-def kept_worker(settings: Settings, command: Sequence[str] = WORKER_COMMAND) -> Iterator[None]:
-    """A worker beside whatever is done in this context."""
+def run_worker_beside(
+    settings: Settings, command: Sequence[str] = WORKER_COMMAND
+) -> Iterator[None]:
+    """Runs a worker while the context is open."""
     keeper = WorkerKeeper(settings, command)
     keeper.start()
     try:
@@ -36,18 +38,19 @@ def kept_worker(settings: Settings, command: Sequence[str] = WORKER_COMMAND) -> 
 
 
 class WorkerKeeper:
-    """A worker that is started again whenever it ends.
+    """Starts a worker and restarts it whenever it ends.
 
     Args:
-        settings: the worker's as well.
-        command: that runs the worker; it ends when its standard input does.
+        settings: of the server; the worker gets the same.
+        command: runs the worker, which must end when its standard input is closed.
     """
 
     def __init__(self, settings: Settings, command: Sequence[str]) -> None:
         self._settings = settings
         self._command = command
         self._stopping = threading.Event()
-        # Lives as long as the server: on Linux a child's parent is the thread that started it.
+        # Lasts as long as the server: on Linux, the worker's parent-death signal is sent
+        # when the thread that started it ends.
         self._thread = threading.Thread(target=self._keep, name="worker-keeper", daemon=True)
 
     def start(self) -> None:
@@ -55,7 +58,7 @@ class WorkerKeeper:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the worker: SIGTERM first, SIGKILL if that is not enough."""
+        """Ends the worker by SIGTERM, or by SIGKILL after `STOP_TIMEOUT_S`."""
         self._stopping.set()
         self._thread.join()
 
@@ -73,7 +76,7 @@ class WorkerKeeper:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         environment = os.environ | self._settings.as_environment()
-        # A process group of its own: Ctrl-C reaches the server alone, which ends the worker.
+        # Its own process group: Ctrl-C signals only the server, which then ends the worker.
         return subprocess.Popen(
             self._command, stdin=subprocess.PIPE, env=environment, process_group=0
         )
@@ -83,7 +86,7 @@ class WorkerKeeper:
         try:
             process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            log.warning("worker did not stop in time and is killed")
+            log.warning("worker did not stop in time; killing it")
             process.kill()
             process.wait()
         if process.stdin is not None:

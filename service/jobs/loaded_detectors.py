@@ -1,4 +1,4 @@
-"""The detector in use, kept between slides."""
+"""The detector in use, which stays in memory between slides."""
 
 from service.catalogue import Catalogue
 from service.errors import DetectorChangedError
@@ -6,7 +6,7 @@ from service.pipeline.types import Detector
 
 
 class LoadedDetectors:
-    """Keeps the detector last used, for loading one takes seconds; holds one at a time."""
+    """Caches the last used detector, since loading takes seconds; at most one is in memory."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -16,8 +16,8 @@ class LoadedDetectors:
         """The detector of that name and digest.
 
         Raises:
-            UnknownDetectorError: there is none of that name.
-            DetectorChangedError: its weights are others by now.
+            UnknownDetectorError: no detector has this name.
+            DetectorChangedError: the detector of this name now has another digest.
         """
         current = self._catalogue.find(name).digest
         if current != digest:

@@ -1,4 +1,4 @@
-"""The slides that a worker is at, noted by the threads that work and read by the one that stops.
+"""Ids of slides that a worker is analysing; written by job threads, read by the main thread.
 
 Owns the set and its lock.
 """
@@ -7,23 +7,23 @@ import threading
 
 
 class RunningSlides:
-    """Ids of slides; safe to share between threads."""
+    """Ids of running slides; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ids: set[str] = set()
 
     def add(self, slide_id: str) -> None:
-        """Notes that work on the slide begins."""
+        """Adds a slide whose analysis begins."""
         with self._lock:
             self._ids.add(slide_id)
 
     def remove(self, slide_id: str) -> None:
-        """Notes that work on the slide has ended."""
+        """Removes a slide whose analysis has ended."""
         with self._lock:
             self._ids.discard(slide_id)
 
     def ids(self) -> tuple[str, ...]:
-        """The slides of this moment, which later changes leave alone."""
+        """A copy of the current ids."""
         with self._lock:
             return tuple(self._ids)

@@ -1,7 +1,7 @@
-"""The worker process: takes slides from the queue, one at a time, until it is told to stop.
+"""The worker process: analyses slides from the queue, one at a time, until it is stopped.
 
-Owns the process: its lock, pid file, signs of life and end. It may be killed at any moment and goes
-on from the last finished group of tiles; stopping is therefore no more than ending the process.
+Owns the process: its lock, pid file, heartbeats and end. Killing it is safe at any moment, since
+its successor resumes after the last finished group of tiles; stopping just ends the process.
 """
 
 import ctypes
@@ -37,17 +37,17 @@ from service.storage.results import Slides
 from service.storage.workers import Workers
 
 HEARTBEAT_S = 1.0
-#: Given by the server: the worker ends when its standard input does, i.e. with the server.
+#: Option that the server passes: the worker ends when its standard input closes, with the server.
 TIED_TO_PARENT = "--tied-to-parent"
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("service.jobs")
 
 
 def run_worker(settings: Settings, catalogue: Catalogue) -> NoReturn:
-    """Works on slides until SIGTERM or SIGINT, then ends the process.
+    """Analyses slides until SIGTERM or SIGINT, then ends the process.
 
     Raises:
-        DataDirectoryBusyError: another worker has this data directory.
+        DataDirectoryBusyError: another worker runs on this data directory.
     """
     data_dir = DataDir(settings.data_dir)
     data_dir.create()
@@ -57,7 +57,7 @@ def run_worker(settings: Settings, catalogue: Catalogue) -> NoReturn:
     migrate(engine)
     prepare_jobs_database(data_dir.jobs_db)
     slides, workers = Slides(engine), Workers(engine)
-    current = RunningSlides()
+    running = RunningSlides()
     job = SlideJob(
         run_step=lambda name, step: DBOS.run_step({"name": name}, step),
         slides=slides,
@@ -65,13 +65,13 @@ def run_worker(settings: Settings, catalogue: Catalogue) -> NoReturn:
         slides_dir=data_dir.slides,
         detectors=LoadedDetectors(catalogue),
         settings=settings,
-        on_start=current.add,
-        on_end=current.remove,
+        on_start=running.add,
+        on_end=running.remove,
     )
     launch(job, settings, data_dir)
     log.info("worker ready", pid=os.getpid())
-    beat_until_told_to_stop(workers, settings.worker_id)
-    interrupted = current.ids()
+    beat_until_stopped(workers, settings.worker_id)
+    interrupted = running.ids()
     for slide_id in interrupted:
         slides.forgive_start(slide_id)
     workers.leave(settings.worker_id)
@@ -82,10 +82,10 @@ def run_worker(settings: Settings, catalogue: Catalogue) -> NoReturn:
 
 
 def launch(job: SlideJob, settings: Settings, data_dir: DataDir) -> None:
-    """Starts DBOS in the background: first the slides interrupted last time, then the queue."""
+    """Starts DBOS in the background: first interrupted slides, then the queue."""
     DBOS(config=worker_config(data_dir.jobs_db, settings.worker_id, settings.log_level))
 
-    # How often a slide may be begun is decided in the job, which knows whether it got further.
+    # The job limits its own restarts, since it knows whether the last start made progress.
     @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)
     def analyse(slide_id: str, run: int) -> None:
         job.run(slide_id, run)
@@ -99,38 +99,38 @@ def launch(job: SlideJob, settings: Settings, data_dir: DataDir) -> None:
     )
 
 
-def beat_until_told_to_stop(workers: Workers, worker_id: str) -> None:
-    """Gives signs of life; returns after SIGTERM or SIGINT."""
+def beat_until_stopped(workers: Workers, worker_id: str) -> None:
+    """Stores heartbeats; returns after SIGTERM or SIGINT."""
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda _signum, _frame: stop.set())
     while not stop.is_set():
         try:
             workers.beat(worker_id, os.getpid())
         except SQLAlchemyError as error:
-            log.warning("sign of life not written", reason=str(error.__cause__ or error))
+            log.warning("heartbeat not written", reason=str(error.__cause__ or error))
         stop.wait(HEARTBEAT_S)
 
 
 def write_pid(path: Path) -> None:
-    """Writes this process's id, whole or not at all."""
+    """Writes this process's id to `path` atomically."""
     draft = path.with_suffix(f".{os.getpid()}")
     draft.write_text(f"{os.getpid()}\n", encoding="ascii")
     draft.replace(path)
 
 
 def end_process(status: int = 0) -> NoReturn:
-    """Ends at once, whatever threads are at: they would hold up a shutdown, and may be cut off."""
+    """Ends the process at once; its threads need not finish, and would delay a shutdown."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
 
 
 def tie_to_parent() -> None:
-    """Makes sure that this process does not outlive the server, however that ends.
+    """Ends this process as soon as the server ends, even by SIGKILL.
 
-    The server holds the other end of standard input, which the system closes with it. On Linux the
-    kernel is asked for the same, which works even if this process hangs in native code.
+    The server holds the other end of standard input, which closes with the server. On Linux the
+    kernel also sends a parent-death signal, which works even if this process hangs in native code.
     """
     if sys.platform == "linux":
         set_parent_death_signal: Callable[[int, int], int] = ctypes.CDLL(None).prctl
@@ -145,7 +145,7 @@ def tie_to_parent() -> None:
 
 
 def main() -> None:
-    """Entry point of the worker that a server starts; its settings come in the environment."""
+    """Entry point of the worker that a server starts; reads settings from the environment."""
     if TIED_TO_PARENT in sys.argv:
         tie_to_parent()
     settings = read_settings()

@@ -1,7 +1,7 @@
-"""The durable job of one slide: analyse it, group by group, and keep what was found.
+"""The durable job of a slide: analyses it by groups of tiles and stores the results.
 
-Owns what happens to a slide that fails, is cancelled, or kills the worker; the analysis itself is
-`service.pipeline.analyse_slide`. Every step may run twice without harm.
+Owns the handling of slides that fail, are cancelled, or crash the worker; the analysis itself is
+`service.pipeline.analyse_slide`. Every step is idempotent.
 """
 
 import errno
@@ -43,7 +43,8 @@ RETRY_DELAY_S = 3.0
 
 T = TypeVar("T")
 
-#: Runs a function that gives a string as the durable step of that name, or gives back what it gave.
+#: Runs a function as the durable step of that name and returns its result; a step that finished
+#: before is not run again, its stored result is returned.
 RunStep = Callable[[str, Callable[[], str]], str]
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("service.jobs")
@@ -51,15 +52,16 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("service.jobs")
 
 @dataclass(frozen=True)
 class SlideJob:
-    """All that the job of a slide works with.
+    """Dependencies of the job.
 
     Attributes:
         run_step: makes a step durable.
-        slides, blobs: where results go.
-        slides_dir: where the slides lie.
-        detectors: kept between slides.
-        settings: how to analyse.
-        on_start, on_end: told a slide's id, so that a shutdown knows what it interrupts.
+        slides, blobs: stores of the results.
+        slides_dir: folder of the slides' files.
+        detectors: cached between slides.
+        settings: of the analysis.
+        on_start, on_end: called with a slide's id, so that a shutdown knows the slides it
+            interrupts.
     """
 
     run_step: RunStep
@@ -72,17 +74,17 @@ class SlideJob:
     on_end: Callable[[str], None]
 
     def run(self, slide_id: str, run: int) -> None:
-        """Brings a slide to its end: done, failed or cancelled. Raises nothing that is foreseen."""
-        slide = insist(lambda: self.slides.start(slide_id, run))
+        """Analyses a slide until it is done, failed or cancelled; errors are stored, not raised."""
+        slide = retry_until_stored(lambda: self.slides.start(slide_id, run))
         if slide is not None:
             self.on_start(slide_id)
             try:
-                self._work_on(slide)
+                self._analyse_and_store(slide)
             finally:
                 self.on_end(slide_id)
         self.blobs.delete_all(keys.groups_prefix(slide_id, run))
 
-    def _work_on(self, slide: Slide) -> None:
+    def _analyse_and_store(self, slide: Slide) -> None:
         logger = log.bind(slide=slide.id, run=slide.run)
         try:
             if slide.cancel_requested:
@@ -90,26 +92,26 @@ class SlideJob:
             self._check_stalled(slide)
             logger.info("slide started", starts=slide.stalled_starts)
             analysis = self._analyse(slide)
-            self._keep(slide, analysis)
+            self._store(slide, analysis)
             logger.info("slide done", cells=analysis.report.num_cells)
         except AnalysisCancelledError:
-            insist(lambda: self.slides.stop(slide.id))
+            retry_until_stored(lambda: self.slides.stop(slide.id))
             logger.info("slide cancelled")
         except Exception as error:
-            reason = _reason(error)
-            if isinstance(reason, InternalError):
+            shown = _as_cytolibra_error(error)
+            if isinstance(shown, InternalError):
                 logger.exception("slide failed unexpectedly")
             else:
-                logger.warning("slide failed", error=type(reason).__name__)
-            name, text = type(reason).__name__, _without_path(str(reason), self._path(slide))
-            insist(lambda: self.slides.fail(slide.id, name, text))
+                logger.warning("slide failed", error=type(shown).__name__)
+            name, text = type(shown).__name__, _without_path(str(shown), self._path(slide))
+            retry_until_stored(lambda: self.slides.fail(slide.id, name, text))
 
     def _check_stalled(self, slide: Slide) -> None:
-        most = self.settings.max_stalled_starts
-        if slide.stalled_starts > most:
+        max_starts = self.settings.max_stalled_starts
+        if slide.stalled_starts > max_starts:
             raise AnalysisCrashedError(
-                f"the worker died {most} times on this slide without getting further; it is given "
-                f"up: check the file, or report it with the server's log"
+                f"the worker died {max_starts} times on this slide without progress; its analysis "
+                f"is given up: check the file, or report it with the server's log"
             )
 
     def _analyse(self, slide: Slide) -> Analysis:
@@ -123,22 +125,24 @@ class SlideJob:
             max_unreadable_fraction=self.settings.max_unreadable_fraction,
         )
 
-        def run_group(index: int, find: Callable[[], GroupResult]) -> GroupResult:
+        def run_group(index: int, detect: Callable[[], GroupResult]) -> GroupResult:
             key = keys.group_key(slide.id, slide.run, index)
 
-            def find_and_keep() -> str:
-                self.blobs.put(key, encode_group(find(), classes))
+            def detect_and_store() -> str:
+                self.blobs.put(key, encode_group(detect(), classes))
                 self.slides.note_group_done(slide.id)
                 return key
 
-            kept = self.blobs.get(self.run_step(f"group-{index}", find_and_keep))
-            return decode_group(kept, classes)
+            encoded = self.blobs.get(self.run_step(f"group-{index}", detect_and_store))
+            return decode_group(encoded, classes)
 
-        tell = ProgressNote(self.slides, slide.id)
-        return analyse_slide(self._path(slide), detector, options, run_group, tell, slide.sha256)
+        on_progress = ProgressWriter(self.slides, slide.id)
+        return analyse_slide(
+            self._path(slide), detector, options, run_group, on_progress, slide.sha256
+        )
 
-    def _keep(self, slide: Slide, analysis: Analysis) -> None:
-        """Detections and thumbnail first: a slide that is done has them."""
+    def _store(self, slide: Slide, analysis: Analysis) -> None:
+        """Stores detections and thumbnail before the status, so that every done slide has them."""
         source = CellSource(slide.sha256, slide.detector_digest, analysis.slide.mpp)
         facts = DetectionFacts(analysis.classes, analysis.slide, source)
         encoded = encode_detections(analysis.detections, facts)
@@ -146,15 +150,17 @@ class SlideJob:
         thumbnail = draw_thumbnail(self._path(slide), slide.mpp)
         self.blobs.put(keys.thumbnail_key(slide.id), thumbnail)
         report = report_to_json(analysis.report)
-        if not insist(lambda: self.slides.finish(slide.id, report, analysis.report.num_cells)):
+        if not retry_until_stored(
+            lambda: self.slides.finish(slide.id, report, analysis.report.num_cells)
+        ):
             raise AnalysisCancelledError(f"slide {slide.id} was cancelled")
 
     def _path(self, slide: Slide) -> Path:
         return self.slides_dir / slide.stored_name
 
 
-class ProgressNote:
-    """Writes an analysis's progress down twice a second, and learns whether to stop."""
+class ProgressWriter:
+    """Stores the progress of an analysis at most twice a second, and stops a cancelled one."""
 
     def __init__(self, slides: Slides, slide_id: str) -> None:
         self._slides = slides
@@ -162,7 +168,7 @@ class ProgressNote:
         self._next_s = 0.0
 
     def __call__(self, progress: Progress) -> None:
-        """Notes the progress, unless it just did.
+        """Stores the progress, unless it was stored within the last `PROGRESS_INTERVAL_S`.
 
         Raises:
             AnalysisCancelledError: the slide was cancelled.
@@ -172,37 +178,36 @@ class ProgressNote:
             return
         self._next_s = now_s + PROGRESS_INTERVAL_S
         try:
-            goes_on = self._slides.note_progress(
+            is_running = self._slides.note_progress(
                 self._slide_id, progress.tiles_done, progress.tiles_total
             )
         except SQLAlchemyError as error:
             reason = str(error.__cause__ or error)
             log.warning("progress not written", slide=self._slide_id, reason=reason)
             return
-        if not goes_on:
+        if not is_running:
             raise AnalysisCancelledError(f"slide {self._slide_id} was cancelled")
 
 
-def insist(change: Callable[[], T]) -> T:
-    """What `change` gives, once the database takes it.
+def retry_until_stored(change: Callable[[], T]) -> T:
+    """The result of `change`, which is retried until the database accepts it.
 
-    A worker that cannot write the end of a slide has nothing better to do than to try again: giving
-    up would leave the slide running for ever.
+    A worker that gave up storing the end of a slide would leave it running for ever.
     """
     while True:
         try:
             return change()
         except SQLAlchemyError as error:
             reason = str(error.__cause__ or error)
-            log.warning("results database does not take a change; trying again", reason=reason)
+            log.warning("results database refuses a change; retrying", reason=reason)
             time.sleep(RETRY_DELAY_S)
 
 
-def _reason(error: Exception) -> CytolibraError:
-    """The error to show the user."""
+def _as_cytolibra_error(error: Exception) -> CytolibraError:
+    """The error to store and show to the user."""
     if isinstance(error, CytolibraError):
         return error
-    # The object store and SQLite have errors of their own for this, in the system's words.
+    # The object store and SQLite report a full disk by errors of their own, with the system's text.
     is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     if is_full or "No space left" in str(error) or "disk is full" in str(error):
         return NoSpaceError("the disk is full; free some space and upload the slide again")
@@ -210,5 +215,5 @@ def _reason(error: Exception) -> CytolibraError:
 
 
 def _without_path(text: str, path: Path) -> str:
-    """Where the server keeps its files is nobody's business outside."""
+    """The text without the path of the slide, which clients must not see."""
     return text.replace(str(path), "the slide").replace(path.name, "the slide")

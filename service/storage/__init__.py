@@ -1,1 +1,1 @@
-"""What is kept: slides and results in a database, detections and thumbnails as blobs."""
+"""Storage: slides and reports in a database, detections and thumbnails as blobs."""

@@ -1,6 +1,7 @@
 """Detections and thumbnails by key, in an object store.
 
-Owns the keys and their place (a local folder); what the bytes mean is left to `detections.py`.
+Owns the keys and where the store is (a local folder); the content of a blob is left to
+`detections.py`.
 """
 
 import io
@@ -17,70 +18,70 @@ SLIDES_PREFIX = "slides"
 
 
 class Blobs:
-    """Named bytes, each written whole or not at all."""
+    """Blobs by key; each write is atomic."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
     def put(self, key: str, data: bytes) -> None:
-        """Keeps `data` under `key`, in place of what was there."""
+        """Stores `data` under `key`, replacing the previous blob."""
         obstore.put(self._store, key, data)
 
     def get(self, key: str) -> bytes:
         """The bytes under `key`.
 
         Raises:
-            FileNotFoundError: there are none.
+            FileNotFoundError: no blob has this key.
         """
         return bytes(obstore.get(self._store, key).bytes())
 
     def open(self, key: str) -> BinaryIO:
-        """A seekable reader of the bytes under `key`, which reads only what it is asked for.
+        """A seekable reader of the blob under `key`, which fetches only the ranges that are read.
 
         Raises:
-            FileNotFoundError: there are none.
+            FileNotFoundError: no blob has this key.
         """
         return io.BufferedReader(BlobReader(obstore.open_reader(self._store, key)))
 
     def folders(self, prefix: str) -> set[str]:
-        """Names of the folders within the folder `prefix`."""
-        found = obstore.list_with_delimiter(self._store, prefix)["common_prefixes"]
-        return {path.rsplit("/", 1)[-1] for path in found}
+        """Names of the folders directly in the folder `prefix`."""
+        paths = obstore.list_with_delimiter(self._store, prefix)["common_prefixes"]
+        return {path.rsplit("/", 1)[-1] for path in paths}
 
     def delete_all(self, prefix: str) -> None:
-        """Removes everything whose key begins with the folder `prefix`; nothing there is fine."""
+        """Deletes all blobs in the folder `prefix`, which may be empty."""
         paths = [entry["path"] for batch in obstore.list(self._store, prefix) for entry in batch]
         if paths:
             obstore.delete(self._store, paths)
 
 
 class BlobReader(io.RawIOBase):
-    """A blob as Python's own kind of file, which Arrow and `with` ask for."""
+    """A blob as a raw Python file, which Arrow and `with` need."""
 
     def __init__(self, reader: "obstore.ReadableFile") -> None:
         self._reader = reader
 
     def readable(self) -> bool:
-        """Always."""
+        """True."""
         return True
 
     def seekable(self) -> bool:
-        """Always."""
+        """True."""
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
-        """Fills the buffer as far as there is something; how far."""
+        """Number of bytes read into `buffer`; 0 at the end."""
         view = memoryview(buffer).cast("B")
         data = self._reader.read(len(view))
         view[: len(data)] = memoryview(data)
         return len(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Goes to a place; which."""
+        """The new position, in bytes from the start."""
         return self._reader.seek(offset, whence)
 
     def tell(self) -> int:
-        """The place."""
+        """The current position, in bytes from the start."""
         return self._reader.tell()
 
 
@@ -90,18 +91,18 @@ def open_local_blobs(folder: Path) -> Blobs:
 
 
 def slide_prefix(slide_id: str) -> str:
-    """Folder of everything that belongs to one slide."""
+    """Folder of all blobs of a slide."""
     return f"{SLIDES_PREFIX}/{slide_id}"
 
 
 def groups_prefix(slide_id: str, run: int | None = None) -> str:
-    """Folder of the intermediate results of a slide, or of one run of it."""
+    """Folder of a slide's groups of tiles: of all its runs, or of a single run."""
     folder = f"{slide_prefix(slide_id)}/groups"
     return folder if run is None else f"{folder}/{run}"
 
 
 def group_key(slide_id: str, run: int, index: int) -> str:
-    """Key of what one group of tiles gave."""
+    """Key of the detections of one group of tiles."""
     return f"{groups_prefix(slide_id, run)}/{index:06d}.arrow"
 
 

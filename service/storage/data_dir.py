@@ -1,6 +1,6 @@
-"""Where everything lies in a data directory, and who may work on it.
+"""Paths in a data directory, and the locks that allow one server and one worker on it.
 
-Owns the paths and the locks; what the files hold is left to the other files here.
+Owns paths and locks; the content of the files is left to the other modules of this package.
 """
 
 from dataclasses import dataclass
@@ -29,29 +29,29 @@ class DataDir:
 
     @property
     def slides(self) -> Path:
-        """Accepted slides, as files, for OpenSlide opens only those."""
+        """Files of accepted slides; OpenSlide opens only files."""
         return self.root / "slides"
 
     @property
     def uploads(self) -> Path:
-        """Uploads under way; on the same file system as `slides`, so that they can be moved."""
+        """Unfinished uploads; on the file system of `slides`, so that a finished one is renamed."""
         return self.root / "uploads"
 
     @property
     def blobs(self) -> Path:
-        """Detections and thumbnails."""
+        """Folder of detections and thumbnails."""
         return self.root / "blobs"
 
     @property
     def worker_pid(self) -> Path:
-        """Holds the process id of the worker while it lives."""
+        """File with the process id of the running worker."""
         return self.root / "worker.pid"
 
     def create(self) -> None:
-        """Makes the folders that are missing.
+        """Creates missing folders.
 
         Raises:
-            ConfigError: they cannot be made or written to.
+            ConfigError: a folder cannot be created or written to.
         """
         try:
             for folder in (self.slides, self.uploads, self.blobs):
@@ -65,7 +65,7 @@ class DataDir:
             ) from error
 
     def lock(self, role: str) -> FileLock:
-        """A lock held until it is released or the process ends, however it ends.
+        """A lock that is held until it is released or the process ends, even by SIGKILL.
 
         Args:
             role: "server" or "worker"; a directory has at most one of each.

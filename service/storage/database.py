@@ -1,6 +1,6 @@
 """The results database: opening it and bringing its tables up to date.
 
-Owns engine settings and migrations; what is asked of it is left to `results.py`.
+Owns engine settings and migrations; queries are left to `results.py` and its neighbours.
 """
 
 import sqlite3
@@ -48,7 +48,7 @@ def alembic_config() -> Config:
 
 
 def use_write_ahead_log(path: Path) -> None:
-    """Switches a SQLite file to WAL for good, creating it if need be."""
+    """Switches a SQLite file to WAL permanently; creates a missing file."""
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
     connection.close()

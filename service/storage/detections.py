@@ -1,8 +1,7 @@
-"""Detections at rest: Arrow for a group of tiles, one Parquet file for a slide.
+"""Stored detections: Arrow for a group of tiles, a Parquet file for a slide.
 
 Owns the columns (id x1 y1 x2 y2 score label and `score_<class>` for every class; level-0 px), the
-facts that travel in the file, so that every export can be made from it alone, and what of it is
-read for an area.
+file's metadata, which suffice to make every export from the file alone, and reading by area.
 """
 
 import io
@@ -28,8 +27,8 @@ from service.pipeline.types import (
 
 ID, SIDES, SCORE, LABEL, TILE_INDEX = "id", ("x1", "y1", "x2", "y2"), "score", "label", "tile_index"
 CLASS_SCORE_PREFIX = "score_"
-#: A screen of a slide with a million cells lies in a few groups; smaller ones cost more than they
-#: save.
+#: Rows. A viewer's screen of a slide with a million cells then lies in a few row groups; smaller
+#: groups cost more time than they save.
 ROW_GROUP_SIZE = 10_000
 FACTS = b"cytolibra"
 UNREADABLE, LIMITED = b"unreadable_tiles", b"limited_tiles"
@@ -39,12 +38,12 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class DetectionFacts:
-    """What a detections file says besides the detections.
+    """Metadata of a detections file.
 
     Attributes:
         classes: in label order.
-        slide: what the slide says of itself.
-        source: what the ids are made from.
+        slide: the slide's own metadata.
+        source: file, detector and mpp from which the ids are derived.
     """
 
     classes: tuple[CellClass, ...]
@@ -66,11 +65,11 @@ def encode_group(group: GroupResult, classes: Sequence[CellClass]) -> bytes:
 
 
 def decode_group(data: bytes, classes: Sequence[CellClass]) -> GroupResult:
-    """What `encode_group` was given; class scores are NaN in groups of before there were any."""
+    """The group that `encode_group` encoded; NaN class scores if stored by an earlier version."""
     with pa.ipc.open_stream(data) as reader:
         table = reader.read_all()
-    facts = table.schema.metadata
-    unreadable, limited = (json.loads(facts.get(key, b"[]")) for key in (UNREADABLE, LIMITED))
+    metadata = table.schema.metadata
+    unreadable, limited = (json.loads(metadata.get(key, b"[]")) for key in (UNREADABLE, LIMITED))
     tile_index = table[TILE_INDEX].to_numpy().astype(np.int32)
     detections = _detections(table, classes, tile_index)
     return GroupResult(detections, tuple(unreadable), tuple(limited))
@@ -79,8 +78,9 @@ def decode_group(data: bytes, classes: Sequence[CellClass]) -> GroupResult:
 def encode_detections(detections: Detections, facts: DetectionFacts) -> bytes:
     """A Parquet file of a slide's detections with their ids, in their order.
 
-    Every row group states the least and greatest value of every number in it, so detections that
-    are in a spatial order (`spatial_order.py`) can be read by area; any order is read rightly.
+    Every row group states the minimum and maximum of each numeric column. Detections in spatial
+    order (`spatial_order.py`) are therefore read by area without reading the whole file; detections
+    in any other order are read correctly too, but more slowly.
     """
     metadata = {FACTS: json.dumps(asdict(facts)).encode()}
     fields = [pa.field(ID, pa.string()), *_fields(facts.classes)]
@@ -102,15 +102,15 @@ def encode_detections(detections: Detections, facts: DetectionFacts) -> bytes:
 class DetectionsFile:
     """A slide's detections, read a row group at a time.
 
-    Files of before there were ids and class scores are read, too: their ids are made here, and
+    Files of earlier versions have no ids and no class scores: their ids are computed here, and
     their class scores are NaN.
 
     Args:
-        file: seekable; it is closed with this.
-        slide_sha256, detector_digest: for files that do not name their source themselves.
+        file: seekable.
+        slide_sha256, detector_digest: for files of earlier versions, which state no source.
 
     Raises:
-        ValueError: the file does not name its source, and neither does the caller.
+        ValueError: neither the file nor the caller states the source.
     """
 
     def __init__(
@@ -124,12 +124,12 @@ class DetectionsFile:
                 "the detections file is of an earlier version, which does not name its source: "
                 "pass slide_sha256 and detector_digest"
             )
-        stated = facts.get("source") or {
+        source = facts.get("source") or {
             "slide_sha256": slide_sha256,
             "detector_digest": detector_digest,
             "mpp": slide.mpp,
         }
-        self.facts = DetectionFacts(_classes(facts["classes"]), slide, CellSource(**stated))
+        self.facts = DetectionFacts(_classes(facts["classes"]), slide, CellSource(**source))
 
     def __len__(self) -> int:
         return int(self._file.metadata.num_rows)
@@ -138,8 +138,8 @@ class DetectionsFile:
         """The detections in their order, a row group at a time; `tile_index` is 0 throughout.
 
         Args:
-            bbox_xyxy: level-0 px; row groups in which no cell has its centre there are not read.
-                What is read is not filtered further: that is `service/exports/filters.py`.
+            bbox_xyxy: level-0 px; row groups without a cell centre in it are skipped. Cells outside
+                of it may still be returned: `service/exports/filters.py` drops them.
         """
         for index in range(self._file.num_row_groups):
             if bbox_xyxy is None or self._may_meet(index, bbox_xyxy):
@@ -153,25 +153,25 @@ class DetectionsFile:
         return CellRecords(table[ID].to_numpy(), detections)
 
     def _may_meet(self, index: int, bbox_xyxy: Box) -> bool:
-        """Whether a centre of this row group may lie in the box, by the group's statistics."""
+        """Whether the row group's statistics allow a cell centre in the box."""
         ranges = _ranges(self._file.metadata.row_group(index))
         if not ranges.keys() >= set(SIDES):
             return True
-        # Halved sums, as centres are computed, so that rounding cannot put one outside.
-        least_x, most_x = ((x1 + x2) / 2 for x1, x2 in zip(ranges["x1"], ranges["x2"], strict=True))
-        least_y, most_y = ((y1 + y2) / 2 for y1, y2 in zip(ranges["y1"], ranges["y2"], strict=True))
+        # Halved sums, as centres are computed, so that rounding cannot exclude a centre.
+        min_x, max_x = ((x1 + x2) / 2 for x1, x2 in zip(ranges["x1"], ranges["x2"], strict=True))
+        min_y, max_y = ((y1 + y2) / 2 for y1, y2 in zip(ranges["y1"], ranges["y2"], strict=True))
         x1, y1, x2, y2 = bbox_xyxy
-        return least_x < x2 and most_x >= x1 and least_y < y2 and most_y >= y1
+        return min_x < x2 and max_x >= x1 and min_y < y2 and max_y >= y1
 
 
 def _ranges(group: pq.RowGroupMetaData) -> dict[str, tuple[float, float]]:
-    """Least and greatest value of the box's sides in a row group, as far as it states them."""
+    """(min, max) of each side of the boxes in a row group; sides without statistics are absent."""
     ranges = {}
-    for number in range(group.num_columns):
-        column = group.column(number)
-        stated: Any = column.statistics
-        if column.path_in_schema in SIDES and stated is not None and stated.has_min_max:
-            ranges[column.path_in_schema] = float(stated.min), float(stated.max)
+    for index in range(group.num_columns):
+        column = group.column(index)
+        statistics: Any = column.statistics
+        if column.path_in_schema in SIDES and statistics is not None and statistics.has_min_max:
+            ranges[column.path_in_schema] = float(statistics.min), float(statistics.max)
     return ranges
 
 
@@ -190,7 +190,7 @@ def _arrays(detections: Detections) -> "list[pa.Array[Any]]":
         *(pa.array(side) for side in np.ascontiguousarray(detections.bbox_xyxy.T, np.float32)),
         pa.array(detections.score.astype(np.float32)),
         pa.array(detections.label.astype(np.int16)),
-        *(pa.array(each) for each in np.ascontiguousarray(detections.class_scores.T, np.float32)),
+        *(pa.array(score) for score in np.ascontiguousarray(detections.class_scores.T, np.float32)),
     ]
 
 
@@ -198,9 +198,9 @@ def _detections(
     table: pa.Table, classes: Sequence[CellClass], tile_index: NDArray[np.int32]
 ) -> Detections:
     bbox = np.stack([table[name].to_numpy() for name in SIDES], axis=1)
-    absent = np.full(len(table), np.nan, np.float32)
+    missing_scores = np.full(len(table), np.nan, np.float32)
     class_scores = [
-        table[name].to_numpy() if name in table.column_names else absent
+        table[name].to_numpy() if name in table.column_names else missing_scores
         for name in _class_columns(classes)
     ]
     return Detections(

@@ -1,6 +1,6 @@
-"""Idempotency-Keys: the first answer to a request is the answer to every repetition of it.
+"""Idempotency-Keys: a repeated request gets the response to the first.
 
-Owns their life, from claim to answer or release; what a request digest covers is left to the API.
+Owns the states of a key, from claim to response or release; the request digest is left to the API.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from sqlalchemy.orm import sessionmaker
 from service.errors import IdempotencyConflictError, IdempotencyInFlightError
 from service.storage.tables import IdempotencyKey
 
-KEPT = timedelta(days=7)
+RETENTION = timedelta(days=7)
 
 
 @dataclass(frozen=True)
 class FirstAnswer:
-    """What was answered the first time, and to which request."""
+    """The response to the first request with a key, and that request's digest."""
 
     request_digest: str
     status_code: int
@@ -29,7 +29,7 @@ class FirstAnswer:
         """Passes for a repetition of the same request.
 
         Raises:
-            IdempotencyConflictError: the request is another one.
+            IdempotencyConflictError: the digests differ.
         """
         if request_digest != self.request_digest:
             raise IdempotencyConflictError(
@@ -44,7 +44,7 @@ class IdempotencyKeys:
         self._sessions = sessionmaker(engine)
 
     def claim(self, key: str) -> FirstAnswer | None:
-        """The first answer, or None if the key is new; it is then held until answered or released.
+        """The stored response, or None for a new key, which is held until `answer` or `release`.
 
         Raises:
             IdempotencyInFlightError: another request holds it.
@@ -58,7 +58,7 @@ class IdempotencyKeys:
         return None
 
     def answer(self, key: str, first: FirstAnswer) -> None:
-        """Keeps the answer to the request that holds the key."""
+        """Stores the response to the request that holds the key."""
         values = {
             "request_digest": first.request_digest,
             "status_code": first.status_code,
@@ -70,7 +70,7 @@ class IdempotencyKeys:
             )
 
     def release(self, key: str) -> None:
-        """Frees a key whose request was refused, so that it can be sent again."""
+        """Deletes the key of a refused request, so that the request can be repeated."""
         with self._sessions.begin() as session:
             session.execute(
                 delete(IdempotencyKey).where(
@@ -79,8 +79,8 @@ class IdempotencyKeys:
             )
 
     def forget_stale(self) -> None:
-        """Frees keys held by a server that died, and those answered long ago."""
-        oldest = datetime.now(UTC) - KEPT
+        """Deletes keys that a crashed server held, and keys older than `RETENTION`."""
+        oldest = datetime.now(UTC) - RETENTION
         stale = or_(IdempotencyKey.status_code.is_(None), IdempotencyKey.created_at < oldest)
         with self._sessions.begin() as session:
             session.execute(delete(IdempotencyKey).where(stale))

@@ -1,6 +1,6 @@
-"""A slide before it is in the database: what is known of it, and what makes it the same as another.
+"""A slide before it is in the database, and its identity.
 
-Owns the identity of a slide.
+Owns the identity: two slides with the same identity are one slide.
 """
 
 import hashlib
@@ -12,20 +12,20 @@ from service.storage.accession import normalise_accession
 
 @dataclass(frozen=True)
 class NewSlide:
-    """A slide that is about to be accepted.
+    """A slide that is about to be added to the database.
 
     Attributes:
         id: UUID.
         sha256: hex digest of the file.
-        detector, detector_digest: what it is to be analysed with.
-        mpp: µm per level-0 px that the request states, overriding the slide's.
-        accession: the laboratory's number, as `normalise_accession` gives it.
-        filename: as the client named it.
+        detector, detector_digest: name and digest of the detector that analyses it.
+        mpp: µm per level-0 px in the request, which overrides the slide's metadata.
+        accession: normalised by `normalise_accession`.
+        filename: stated by the client.
         suffix: of the stored file, e.g. ".svs".
         size_bytes: of the file.
 
     Raises:
-        ValueError: the accession is in another form, which would make one slide two.
+        ValueError: the accession is not normalised, so a slide would get two identities.
     """
 
     id: str
@@ -44,11 +44,11 @@ class NewSlide:
 
     @property
     def stored_name(self) -> str:
-        """Of the file in the data directory's `slides`."""
+        """Name of the file in the data directory's `slides`."""
         return self.id + self.suffix
 
     @property
     def identity(self) -> str:
-        """64 hex digits: two slides with the same are one slide."""
+        """64 hex digits, equal for slides that count as the same slide."""
         parts = [self.sha256, self.detector_digest, self.mpp, self.accession]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

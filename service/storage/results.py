@@ -1,7 +1,7 @@
-"""Slides in the results database: what is known of each and how its status changes.
+"""Slides in the results database, and the changes of their status.
 
-Owns the allowed changes of status, each one statement, so that server and worker cannot undo one
-another's; files and blobs are left to others.
+Owns the allowed changes, each in a single SQL statement, so that server and worker cannot overwrite
+each other's change; files and blobs are left to other modules.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Slides:
         self._sessions = sessionmaker(engine, expire_on_commit=False)
 
     def add(self, new: NewSlide) -> tuple[Slide, bool]:
-        """The slide, queued, and True; or the one of the same identity, as it is, and False."""
+        """The new, queued slide and True, or an existing slide of the same identity and False."""
         now = datetime.now(UTC)
         slide = Slide(
             id=new.id,
@@ -55,7 +55,7 @@ class Slides:
         return slide, True
 
     def find(self, identity: str) -> Slide | None:
-        """The slide of that identity, if there is one."""
+        """The slide of that identity, or None."""
         with self._sessions() as session:
             return session.scalar(select(Slide).where(Slide.identity == identity))
 
@@ -63,7 +63,7 @@ class Slides:
         """The slide of that id.
 
         Raises:
-            SlideNotFoundError: there is none.
+            SlideNotFoundError: no slide has this id.
         """
         with self._sessions() as session:
             slide = session.get(Slide, slide_id)
@@ -74,40 +74,40 @@ class Slides:
         return slide
 
     def page(self, status: Status | None, after: PagePlace | None, limit: int) -> SlidePage:
-        """At most `limit` slides, newest first, in three queries whatever the limit.
+        """At most `limit` slides, newest first; three queries for any limit.
 
         Args:
-            status: only slides of this one; None for all.
-            after: where the page begins; None for the newest.
+            status: only slides of this status; None for all.
+            after: where the page begins; None begins with the newest slide.
         """
         with self._sessions() as session:
             return read_page(session, status, after, limit)
 
     def with_status(self, *statuses: Status) -> Sequence[Slide]:
-        """All slides of these statuses, first queued first."""
+        """All slides of these statuses, sorted by the time at which they were queued."""
         query = select(Slide).where(Slide.status.in_(statuses)).order_by(Slide.queued_at)
         with self._sessions() as session:
             return session.scalars(query).all()
 
     def ids(self) -> set[str]:
-        """Of all slides."""
+        """Ids of all slides."""
         with self._sessions() as session:
             return set(session.scalars(select(Slide.id)))
 
     def stored_names(self) -> set[str]:
-        """Names of all files that belong to a slide."""
+        """Names of the stored files of all slides."""
         with self._sessions() as session:
             return set(session.scalars(select(Slide.stored_name)))
 
     def count_by_status(self) -> dict[Status, int]:
-        """How many slides there are of each status, zeros included."""
+        """Number of slides by status, including statuses without slides."""
         query = select(Slide.status, func.count()).group_by(Slide.status)
         with self._sessions() as session:
             counts = {row[0]: row[1] for row in session.execute(query)}
         return {status: counts.get(status, 0) for status in Status}
 
     def queue_position(self, slide: Slide) -> int | None:
-        """1 for the next in line, None for a slide that does not wait."""
+        """Position in the queue, 1 for the next slide; None if the slide is not queued."""
         if slide.status != Status.QUEUED:
             return None
         query = select(func.count()).where(
@@ -117,17 +117,17 @@ class Slides:
             return 1 + (session.scalar(query) or 0)
 
     def check_queue(self, max_length: int) -> None:
-        """Passes if another slide may wait.
+        """Checks that the queue has room for another slide.
 
         Raises:
-            QueueFullError: as many wait as may.
+            QueueFullError: `max_length` slides are queued.
         """
         waiting = self.count_by_status()[Status.QUEUED]
         if waiting >= max_length:
             raise QueueFullError(f"{waiting} slides are waiting, the most allowed; try again later")
 
     def requeue(self, slide_id: str) -> bool:
-        """Queues a failed or cancelled slide anew; False if it is neither."""
+        """Queues a failed or cancelled slide again; False for any other status."""
         return self._change(
             slide_id,
             ENDED,
@@ -145,7 +145,7 @@ class Slides:
         )
 
     def start(self, slide_id: str, run: int) -> Slide | None:
-        """The slide, running, if this run of it has still to be worked on; counts the start."""
+        """The slide, now running, or None if this run is outdated or ended; counts the start."""
         now = datetime.now(UTC)
         changed = self._change(
             slide_id,
@@ -158,16 +158,16 @@ class Slides:
         return self.get(slide_id) if changed else None
 
     def forgive_start(self, slide_id: str) -> None:
-        """Takes a start back that was ended on purpose, by a shutdown."""
+        """Uncounts a start that a shutdown interrupted."""
         fewer = case((Slide.stalled_starts > 0, Slide.stalled_starts - 1), else_=0)
         self._change(slide_id, (Status.RUNNING,), stalled_starts=fewer)
 
     def note_group_done(self, slide_id: str) -> None:
-        """The worker got further than before, so its earlier deaths do not count."""
+        """Resets the count of starts without progress, since a group of tiles is finished."""
         self._change(slide_id, (Status.RUNNING,), stalled_starts=0)
 
     def note_progress(self, slide_id: str, tiles_done: int, tiles_total: int) -> bool:
-        """False if the slide is to be stopped: it was cancelled or is gone."""
+        """Stores the progress; False if the slide was cancelled or deleted and must stop."""
         return self._change(
             slide_id,
             (Status.RUNNING,),
@@ -177,26 +177,26 @@ class Slides:
         )
 
     def finish(self, slide_id: str, report: dict[str, Any], num_cells: int) -> bool:
-        """The slide is done; False if it was not running any more."""
+        """Sets the slide to done and stores its report; False if it was no longer running."""
         return self._end(
             slide_id, Status.DONE, num_cells, report=report, tiles_done=Slide.tiles_total
         )
 
     def fail(self, slide_id: str, error_name: str, error_detail: str) -> bool:
-        """The slide failed of an error of that class; False if it was not running any more."""
+        """Sets the slide to failed with that error; False if it was no longer running."""
         return self._end(
             slide_id, Status.FAILED, 0, error_name=error_name, error_detail=error_detail
         )
 
     def stop(self, slide_id: str) -> bool:
-        """The worker has stopped as asked; False if it was not running any more."""
+        """Sets the slide to cancelled; False if it was no longer running."""
         return self._end(slide_id, Status.CANCELLED, 0)
 
     def cancel(self, slide_id: str) -> Slide:
-        """A waiting slide is cancelled, a running one asked to stop, an ended one left as it is.
+        """The slide: cancelled if it was queued, marked to stop if it runs, else unchanged.
 
         Raises:
-            SlideNotFoundError: there is none of that id.
+            SlideNotFoundError: no slide has this id.
         """
         now = datetime.now(UTC)
         if not self._change(slide_id, (Status.QUEUED,), status=Status.CANCELLED, finished_at=now):
@@ -204,16 +204,16 @@ class Slides:
         return self.get(slide_id)
 
     def delete(self, slide_id: str) -> Slide:
-        """The slide that was removed.
+        """The deleted slide.
 
         Raises:
-            SlideNotFoundError: there is none of that id.
-            SlideBusyError: it is being worked on.
+            SlideNotFoundError: no slide has this id.
+            SlideBusyError: the slide is running.
         """
         slide = self.get(slide_id)
         statement = delete(Slide).where(Slide.id == slide_id, Slide.status != Status.RUNNING)
         with self._sessions.begin() as session:
-            removed = _rows(session, statement)
+            removed = _num_rows(session, statement)
         if not removed:
             raise SlideBusyError(f"slide {slide_id} is running; cancel it first")
         return slide
@@ -233,14 +233,14 @@ class Slides:
         if only_if is not None:
             statement = statement.where(only_if)
         with self._sessions.begin() as session:
-            return _rows(session, statement.values(**values)) == 1
+            return _num_rows(session, statement.values(**values)) == 1
 
     def _end(self, slide_id: str, status: Status, num_cells: int, **values: Any) -> bool:
-        """Ends a running slide and records the analysis, both or neither."""
+        """Ends a running slide and records its analysis atomically; False if it was not running."""
         now = datetime.now(UTC)
         statement = update(Slide).where(Slide.id == slide_id, Slide.status == Status.RUNNING)
         with self._sessions.begin() as session:
-            if not _rows(session, statement.values(status=status, finished_at=now, **values)):
+            if not _num_rows(session, statement.values(status=status, finished_at=now, **values)):
                 return False
             slide = session.get_one(Slide, slide_id)
             record = {
@@ -255,7 +255,7 @@ class Slides:
         return True
 
 
-def _rows(session: Session, statement: Any) -> int:
-    """How many rows an UPDATE or DELETE touched."""
+def _num_rows(session: Session, statement: Any) -> int:
+    """Number of rows that an UPDATE or DELETE changed."""
     result: Any = session.execute(statement, execution_options={"synchronize_session": False})
     return int(result.rowcount)

@@ -1,7 +1,7 @@
 """The list of slides, a page at a time, newest first.
 
-Owns the order and where a page begins: behind a time and an id, so that slides deleted meanwhile
-hide no other.
+Owns the order and the keyset, a time and an id, from which a page begins: deleting slides between
+two pages never hides another slide.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ from service.storage.tables import Slide, Status, UtcDateTime
 
 @dataclass(frozen=True)
 class PagePlace:
-    """A place in the list of slides, newest first: right after the slide of this time and id.
+    """A position in the list of slides: right after the slide of this time and id.
 
-    It stays where it is when that slide is deleted.
+    It stays valid when that slide is deleted.
     """
 
     created_at: datetime
@@ -28,11 +28,11 @@ class PagePlace:
 
 @dataclass(frozen=True)
 class SlidePage:
-    """Some slides of the list, newest first; their reports are not loaded.
+    """A page of slides, newest first; their reports are not loaded.
 
     Attributes:
-        queue_positions: by id, of those that wait.
-        total: slides of the whole list.
+        queue_positions: from 1, by id; queued slides only.
+        total: number of slides on all pages.
         end: where the next page begins, None on the last page.
     """
 
@@ -45,11 +45,11 @@ class SlidePage:
 def read_page(
     session: Session, status: Status | None, after: PagePlace | None, limit: int
 ) -> SlidePage:
-    """A page of at most `limit` slides, in three queries whatever the limit.
+    """A page of at most `limit` slides; three queries for any limit.
 
     Args:
-        status: only slides of this one; None for all.
-        after: where the page begins; None for the newest.
+        status: only slides of this status; None for all.
+        after: where the page begins; None begins with the newest slide.
     """
     total = session.scalar(_of_status(select(func.count(Slide.id)), status)) or 0
     slides = session.scalars(_page_query(status, after, limit + 1)).all()
@@ -67,14 +67,14 @@ def _of_status(query: Select[Any], status: Status | None) -> Select[Any]:
 def _page_query(status: Status | None, after: PagePlace | None, limit: int) -> Select[Any]:
     query = _of_status(select(Slide), status).options(defer(Slide.report, raiseload=True))
     if after is not None:
-        place = tuple_(literal(after.created_at, UtcDateTime()), literal(after.slide_id))
-        query = query.where(tuple_(Slide.created_at, Slide.id) < place)
+        keyset = tuple_(literal(after.created_at, UtcDateTime()), literal(after.slide_id))
+        query = query.where(tuple_(Slide.created_at, Slide.id) < keyset)
     return query.order_by(Slide.created_at.desc(), Slide.id.desc()).limit(limit)
 
 
 def _queue_positions(session: Session, slide_ids: Sequence[str]) -> dict[str, int]:
-    """Places in the queue, from 1, of those of these slides that wait."""
-    place = func.rank().over(order_by=Slide.queued_at).label("place")
-    queue = select(Slide.id, place).where(Slide.status == Status.QUEUED).subquery()
-    query = select(queue.c.id, queue.c.place).where(queue.c.id.in_(slide_ids))
+    """Positions in the queue, from 1, by id; ids of slides that are not queued are left out."""
+    position = func.rank().over(order_by=Slide.queued_at).label("position")
+    queue = select(Slide.id, position).where(Slide.status == Status.QUEUED).subquery()
+    query = select(queue.c.id, queue.c.position).where(queue.c.id.in_(slide_ids))
     return {row[0]: row[1] for row in session.execute(query)}

@@ -1,6 +1,6 @@
 """The tables of the results database, as SQLAlchemy models.
 
-Owns names and types; `migrations/` creates them, and a test holds the two together.
+Owns names and types; `migrations/` creates the tables, and a test checks that both agree.
 """
 
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 class Status(StrEnum):
-    """Where a slide stands."""
+    """Status of a slide."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -22,29 +22,29 @@ class Status(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more happens unless someone asks for it."""
+        """Whether the analysis has ended; only a new request changes this status."""
         return self in (Status.DONE, Status.FAILED, Status.CANCELLED)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Times with a zone: SQLite forgets it, so they are kept and given back in UTC."""
+    """Time-zone aware times; stored and returned in UTC, since SQLite stores no time zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """To UTC, on the way in."""
+        """The time in UTC, for storing."""
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """As UTC, on the way out."""
+        """The stored time, marked as UTC."""
         if value is None or value.tzinfo is not None:
             return value
         return value.replace(tzinfo=UTC)
 
 
 class Base(DeclarativeBase):
-    """Of every table; names constraints, so that migrations can."""
+    """Base of all tables; fixes constraint names, which migrations refer to."""
 
     metadata = MetaData(
         naming_convention={
@@ -57,16 +57,16 @@ class Base(DeclarativeBase):
 
 
 class Slide(Base):
-    """One slide that was accepted.
+    """An accepted slide.
 
     Attributes:
         id: UUID.
         identity: digest of sha256, detector digest, mpp and accession; see `new_slide.py`.
         sha256: hex digest of the file.
         stored_name: of the file in the data directory's `slides`.
-        run: how often it was queued; a job of an earlier run has no say any more.
-        stalled_starts: how often a worker began since the last finished group of tiles.
-        error_name, error_detail: class and text of what it failed of.
+        run: number of times that it was queued; jobs of earlier runs are ignored.
+        stalled_starts: number of starts by a worker since the last finished group of tiles.
+        error_name, error_detail: class and message of the error that failed it.
     """
 
     __tablename__ = "slides"
@@ -103,11 +103,11 @@ class Slide(Base):
 
 
 class IdempotencyKey(Base):
-    """The first answer to a request that came with an Idempotency-Key.
+    """An Idempotency-Key and the response to the first request with it.
 
     Attributes:
-        request_digest: of the request; None while its body is still arriving.
-        status_code, answer: what was answered; None while it is worked on.
+        request_digest: of the request; None while its body is being received.
+        status_code, answer: of the response; None while the request is in flight.
     """
 
     __tablename__ = "idempotency_keys"
@@ -120,7 +120,7 @@ class IdempotencyKey(Base):
 
 
 class AnalysisRecord(Base):
-    """One analysis that came to an end, kept for the metrics after its slide is deleted."""
+    """An ended analysis; stays for the metrics after its slide is deleted."""
 
     __tablename__ = "analysis_records"
 
@@ -134,7 +134,7 @@ class AnalysisRecord(Base):
 
 
 class Worker(Base):
-    """A worker's sign of life."""
+    """A worker and the time of its last heartbeat."""
 
     __tablename__ = "workers"
 

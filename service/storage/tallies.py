@@ -1,6 +1,6 @@
 """Sums over ended analyses, for the metrics.
 
-Owns the queries; names and labels of metrics are left to the API.
+Owns the queries; the metrics' names and labels are left to the API.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ class Tally:
     """Sums over the analyses of one detector and outcome.
 
     Attributes:
-        within: of the analyses, how many took at most each of the durations asked about.
+        within: number of analyses no longer than each of the requested durations.
     """
 
     detector: str
@@ -30,13 +30,17 @@ class Tally:
 
 
 class Tallies:
-    """Sums over one results database."""
+    """Sums over the analyses in a results database."""
 
     def __init__(self, engine: Engine) -> None:
         self._sessions = sessionmaker(engine)
 
     def all(self, durations_s: Sequence[float]) -> list[Tally]:
-        """One for each detector and outcome that occurred."""
+        """A tally for each detector and outcome that occurs.
+
+        Args:
+            durations_s: upper limits that `Tally.within` counts by.
+        """
         record = AnalysisRecord
         within = [func.sum(case((record.duration_s <= limit, 1), else_=0)) for limit in durations_s]
         query = select(

@@ -1,6 +1,6 @@
-"""Signs of life of the workers.
+"""Heartbeats of the workers.
 
-Owns their rows; what follows from silence is left to whoever asks.
+Owns their rows; how long a silent worker counts as alive is left to the caller.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -12,13 +12,13 @@ from service.storage.tables import Worker
 
 
 class Workers:
-    """The workers of one results database."""
+    """The workers of a results database."""
 
     def __init__(self, engine: Engine) -> None:
         self._sessions = sessionmaker(engine)
 
     def beat(self, worker_id: str, pid: int) -> None:
-        """This worker lives."""
+        """Stores a heartbeat of the worker."""
         now = datetime.now(UTC)
         with self._sessions.begin() as session:
             row = session.get(Worker, worker_id)
@@ -30,12 +30,12 @@ class Workers:
             row.seen_at = now
 
     def leave(self, worker_id: str) -> None:
-        """This worker stops."""
+        """Removes a worker that stops."""
         with self._sessions.begin() as session:
             session.execute(delete(Worker).where(Worker.id == worker_id))
 
     def count_alive(self, silent_for_s: float) -> int:
-        """How many gave a sign of life within that time."""
+        """Number of workers with a heartbeat in the last `silent_for_s` seconds."""
         oldest = datetime.now(UTC) - timedelta(seconds=silent_for_s)
         with self._sessions() as session:
             return session.scalar(select(func.count()).where(Worker.seen_at >= oldest)) or 0

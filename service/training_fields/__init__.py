@@ -1,7 +1,8 @@
 """Training fields cut out of whole slides that were labelled in QuPath: see `cut_fields`.
 
 In the order of the work: `features` reads a file of objects, `annotations` places them on their
-slide, `classes` names them, `plan` decides what is cut, `folds` splits it, `write` writes it.
+slide, `classes` chooses the classes, `plan` chooses the fields, `folds` splits the fields in folds,
+`write` writes images and annotations.
 """
 
 from collections import Counter
@@ -29,21 +30,21 @@ from service.training_fields.write import FieldsToWrite, check_empty, write_fiel
 
 __all__ = ["CutOptions", "CutReport", "Source", "cut_fields", "find_annotations"]
 
-#: Where annotations are looked for beside `slide.svs`, in this order.
+#: Suffixes of annotation files beside `slide.svs`, in order of preference.
 SUFFIXES = (".geojson", ".geojson.gz")
 
-#: Told what is done, how much of it, of how much.
-Tell = Callable[[str, int, int], None]
+#: Called with a step's name, the number of its finished items, and the number of its items.
+OnProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class CutReport:
-    """What came of it, besides the folder.
+    """Summary of the written fields.
 
     Attributes:
         classes: in label order.
-        fold_rule: how fields were split in folds.
-        warnings: what was left out, and why.
+        fold_rule: how fields were split in folds, as a sentence.
+        warnings: objects and fields that were left out, with the reason.
     """
 
     classes: tuple[CellClass, ...]
@@ -52,43 +53,43 @@ class CutReport:
 
 
 def find_annotations(slide: Path) -> Path:
-    """The file of annotations beside a slide; where there is none, the one that should be."""
-    beside = [slide.with_suffix(suffix) for suffix in SUFFIXES]
-    beside += [slide.with_name(slide.name + suffix) for suffix in SUFFIXES]
-    return next((one for one in beside if one.exists()), beside[0])
+    """The annotation file beside a slide; if none exists, the path where it is expected."""
+    candidates = [slide.with_suffix(suffix) for suffix in SUFFIXES]
+    candidates += [slide.with_name(slide.name + suffix) for suffix in SUFFIXES]
+    return next((path for path in candidates if path.exists()), candidates[0])
 
 
 def cut_fields(
     sources: Sequence[Source],
     output: Path,
     options: CutOptions,
-    tell: Tell = lambda what, done, total: None,
+    on_progress: OnProgress = lambda step, num_done, num_total: None,
 ) -> CutReport:
-    """Cuts the labelled parts of slides into a folder that `cytolibra train` takes.
+    """Summary of the training fields that are written to `output`, for `cytolibra train`.
 
     Args:
         sources: slides with their annotations.
-        output: gets images/ and annotations.json; must be empty or not there.
-        options: how.
-        tell: called after every slide and field.
+        output: folder for images/ and annotations.json; must be empty or missing.
+        options: of cutting.
+        on_progress: called after every slide and field.
 
     Raises:
         DatasetError: annotations or classes are wrong, or the folder is not empty.
         NotASlideError, SlideUnreadableError, MppMissingError: as `service/pipeline/slide.py`.
-        NoSpaceError: the disk is full; nothing half-written is left.
+        NoSpaceError: the disk is full; partly written files are removed.
     """
     check_empty(output)
     slides: list[LabelledSlide] = []
-    tell("Reading", 0, len(sources))
+    on_progress("Reading", 0, len(sources))
     for source, name in zip(sources, _name_slides(sources), strict=True):
         slides.append(read_slide(source, name, options))
-        tell("Reading", len(slides), len(sources))
+        on_progress("Reading", len(slides), len(sources))
     classes = choose_classes(slides, options)
     fields: list[PlannedField] = []
-    tell("Planning", 0, len(slides))
+    on_progress("Planning", 0, len(slides))
     for index, slide in enumerate(slides):
         fields += plan_fields(slide, index, options)
-        tell("Planning", index + 1, len(slides))
+        on_progress("Planning", index + 1, len(slides))
     if not fields:
         raise DatasetError("no field is left to cut: label cells, or completely labelled regions")
     folds = split_folds(fields, options.num_folds, options.splits_within_slides)
@@ -96,7 +97,7 @@ def cut_fields(
         output,
         FieldsToWrite(slides, fields, folds, classes),
         options,
-        lambda done, total: tell("Cutting", done, total),
+        lambda num_done, num_total: on_progress("Cutting", num_done, num_total),
     )
     return CutReport(classes, folds.rule, tuple(_warn(slides, fields, damaged, options)))
 
@@ -109,7 +110,7 @@ def read_slide(source: Source, name: str, options: CutOptions) -> LabelledSlide:
 
 
 def plan_fields(slide: LabelledSlide, index: int, options: CutOptions) -> list[PlannedField]:
-    """What is cut out of one slide; errors as `cut_fields`."""
+    """The fields to cut out of a slide; errors as `cut_fields`."""
     if options.roi_class is not None:
         fields = plan_regions(slide, index, options)
     else:
@@ -136,19 +137,20 @@ def _describe_slide(path: Path, mpp: float | None) -> SlideInfo:
 
 
 def _name_slides(sources: Sequence[Source]) -> list[str]:
-    """A name for each, its file's where no two share it.
+    """A unique name for each slide: its file's stem, with a number in front if stems are equal.
 
     Raises:
-        DatasetError: a slide is given twice.
+        DatasetError: a slide is listed twice.
     """
-    paths = Counter(one.slide.resolve() for one in sources)
-    double = [path for path, times in paths.items() if times > 1]
-    if double:
-        raise DatasetError(f"{double[0]} is given {paths[double[0]]} times: give each slide once")
-    stems = Counter(one.slide.stem for one in sources)
+    paths = Counter(source.slide.resolve() for source in sources)
+    repeated = [path for path, count in paths.items() if count > 1]
+    if repeated:
+        path = repeated[0]
+        raise DatasetError(f"{path} is given {paths[path]} times: give each slide once")
+    stems = Counter(source.slide.stem for source in sources)
     return [
-        one.slide.stem if stems[one.slide.stem] == 1 else f"{number:03d}-{one.slide.stem}"
-        for number, one in enumerate(sources)
+        source.slide.stem if stems[source.slide.stem] == 1 else f"{index:03d}-{source.slide.stem}"
+        for index, source in enumerate(sources)
     ]
 
 
@@ -160,17 +162,21 @@ def _warn(
 ) -> list[str]:
     lines = []
     for index, slide in enumerate(slides):
-        own = [field for field in fields if field.slide == index]
+        slide_fields = [field for field in fields if field.slide == index]
         lines += [f"{slide.name}: {line}" for line in slide.annotations.warnings]
-        missing = len(slide.annotations.class_name) - sum(len(field.cells) for field in own)
-        empty = sum(not len(field.cells) for field in own)
-        if missing:
-            lines.append(f"{slide.name}: {missing} cells outside of all regions are left out")
-        if not own:
+        num_missing = len(slide.annotations.class_name) - sum(
+            len(field.cells) for field in slide_fields
+        )
+        num_empty = sum(not len(field.cells) for field in slide_fields)
+        if num_missing:
+            lines.append(f"{slide.name}: {num_missing} cells outside of all regions are left out")
+        if not slide_fields:
             lines.append(f"{slide.name}: no cell is labelled, so nothing is cut")
-        if options.roi_class is None and own and empty < options.num_negatives:
-            lines.append(f"{slide.name}: only {empty} fields of tissue without a cell are found")
+        if options.roi_class is None and slide_fields and num_empty < options.num_negatives:
+            lines.append(
+                f"{slide.name}: only {num_empty} fields of tissue without a cell are found"
+            )
     if damaged:
-        lost = sum(len(field.cells) for field in damaged)
-        lines.append(f"{len(damaged)} fields with {lost} cells are damaged and left out")
+        num_lost = sum(len(field.cells) for field in damaged)
+        lines.append(f"{len(damaged)} fields with {num_lost} cells are damaged and left out")
     return lines

@@ -1,7 +1,7 @@
-"""Objects of a file placed on their slide: boxes of cells, regions, and what is wrong with them.
+"""Objects of an annotation file as labels on their slide: cells, regions and ignored areas.
 
-Owns what QuPath's objects mean here: regions, ignored areas, cells, and what is left out. Which
-classes a data set has is decided over all slides in `classes.py`.
+Owns the meaning of QuPath's objects and the checks on them. The classes of the data set are chosen
+over all slides in `classes.py`.
 """
 
 from collections import Counter
@@ -20,73 +20,78 @@ from service.training_fields.features import CELL_SHAPES, Feature, FeatureFile
 from service.training_fields.placement import check_units, place_features
 from service.training_fields.types import Annotations, CutOptions
 
-#: A box with a shorter side, level-0 px, is a slip of the mouse.
+#: Level-0 px; a box with a shorter side is refused as an accidental click.
 MIN_SIDE_PX = 1.0
-#: QuPath ignores classes whose name ends so, as `Ignore*`: PathClassTools.isIgnoredClass.
+#: QuPath ignores classes whose name ends in this, e.g. `Ignore*`: PathClassTools.isIgnoredClass.
 IGNORED_END = "*"
 
 Boxes = NDArray[np.float64]
 
 
 def place_annotations(file: FeatureFile, info: SlideInfo, options: CutOptions) -> Annotations:
-    """What a file labels on its slide, level-0 px.
+    """The labels of a file on its slide, level-0 px.
 
     Raises:
-        DatasetError: an object has no class, no area or another geometry than a cell's, or lies
-            outside the slide; one cell has two classes; there is no region of the class that is
-            asked for; or origin or units are not known.
+        DatasetError: an object has no class, no area or a geometry that is not a cell's, or lies
+            outside the slide; a cell has two classes; no region has class `options.roi_class`; or
+            origin or units are unknown.
     """
-    features, num_unclassified = _leave_out(file, options)
+    features, num_unclassified = _select_features(file, options)
     features = place_features(file, features, info, options)
     regions = [feature for feature in features if _is_region(feature, options.roi_class)]
     ignored = [feature for feature in features if _is_ignored(feature)]
     cells = [feature for feature in features if feature not in regions and feature not in ignored]
     if options.roi_class is not None and not regions:
         raise DatasetError(_no_region(file, options.roi_class))
-    bbox, nucleus, owner = _place_cells(file, cells, um_to_level0(options.point_size_um, info.mpp))
+    bbox, nucleus, feature_index = _place_cells(
+        file, cells, um_to_level0(options.point_size_um, info.mpp)
+    )
     if options.units is None:
         check_units(file, bbox, info, options.origin)
-    _check_inside(file, [cells[index] for index in owner], bbox, info)
+    box_features = [cells[index] for index in feature_index]
+    _check_inside(file, box_features, bbox, info)
     names = [_rename(cell, options) for cell in cells]
-    names_by_box = [names[index] for index in owner]
-    kept, num_double = drop_duplicates(
-        file, bbox, names_by_box, [cells[index].called for index in owner]
+    box_names = [names[index] for index in feature_index]
+    unique, num_duplicates = drop_duplicates(
+        file, bbox, box_names, [feature.position for feature in box_features]
     )
     return Annotations(
-        bbox_xyxy=bbox[kept],
-        nucleus_xy=nucleus[kept],
-        class_name=tuple(names_by_box[index] for index in kept),
+        bbox_xyxy=bbox[unique],
+        nucleus_xy=nucleus[unique],
+        class_name=tuple(box_names[index] for index in unique),
         regions=tuple(region.shape for region in regions),
         colors={name: cell.color for name, cell in zip(names, cells, strict=True) if cell.color},
         file_names=frozenset(feature.class_name or "" for feature in file.features),
         ignored=tuple(feature.shape for feature in ignored if feature.shape.area > 0),
-        warnings=tuple(_warn(num_unclassified, num_double)),
+        warnings=tuple(_warn(num_unclassified, num_duplicates)),
     )
 
 
-def _leave_out(file: FeatureFile, options: CutOptions) -> tuple[list[Feature], int]:
-    """The objects that count, and how many without a class are passed over."""
-    without = [feature for feature in file.features if feature.class_name is None]
-    if without and not options.leaves_out_unclassified:
-        more = f", nor have {len(without) - 1} more" if len(without) > 1 else ""
+def _select_features(file: FeatureFile, options: CutOptions) -> tuple[list[Feature], int]:
+    """The classified objects that are not renamed to "", and the number of unclassified ones."""
+    unclassified = [feature for feature in file.features if feature.class_name is None]
+    if unclassified and not options.leaves_out_unclassified:
+        num_others = len(unclassified) - 1
+        others = f", nor have {num_others} more" if num_others else ""
         raise DatasetError(
-            f"{file.path}: {without[0].called} has no classification{more}: give it a class in "
-            "QuPath, delete it, or pass over all such objects with --leave-out-unclassified"
+            f"{file.path}: {unclassified[0].position} has no classification{others}: give it a "
+            "class in QuPath, delete it, or pass over all such objects with "
+            "--leave-out-unclassified"
         )
     features = [
         feature
         for feature in file.features
         if feature.class_name is not None and options.renames.get(feature.class_name) != ""
     ]
-    return features, len(without)
+    return features, len(unclassified)
 
 
-def _warn(num_unclassified: int, num_double: int) -> list[str]:
+def _warn(num_unclassified: int, num_duplicates: int) -> list[str]:
     lines = []
     if num_unclassified:
         lines.append(f"{num_unclassified} objects without a class are left out")
-    if num_double:
-        lines.append(f"{num_double} cells are listed twice and taken once")
+    if num_duplicates:
+        lines.append(f"{num_duplicates} cells are listed twice and taken once")
     return lines
 
 
@@ -116,28 +121,29 @@ def _no_region(file: FeatureFile, roi_class: str) -> str:
 def _place_cells(
     file: FeatureFile, cells: Sequence[Feature], point_px: float
 ) -> tuple[Boxes, Boxes, list[int]]:
-    """Boxes (N, 4) and nuclei (N, 2), level-0 px, and the object that each belongs to.
+    """Boxes (N, 4) and nuclei (N, 2), level-0 px, and the index in `cells` of each box.
 
-    Every point of an object is a cell of its own.
+    Every point of a multi-point object becomes a cell.
     """
-    boxes, nuclei, owner = [np.zeros((0, 4))], [np.zeros((0, 2))], []
+    boxes, nuclei, feature_index = [np.zeros((0, 4))], [np.zeros((0, 2))], []
     for index, cell in enumerate(cells):
-        own = _boxes_of(file, cell, point_px)
-        boxes.append(own)
-        middle = (own[:, :2] + own[:, 2:]) / 2
-        nuclei.append(middle if cell.nucleus is None else _centre_of(cell.nucleus))
-        owner += [index] * len(own)
-    return np.concatenate(boxes), np.concatenate(nuclei), owner
+        cell_boxes = _boxes_of(file, cell, point_px)
+        boxes.append(cell_boxes)
+        centre = (cell_boxes[:, :2] + cell_boxes[:, 2:]) / 2
+        nuclei.append(centre if cell.nucleus is None else _centre_of(cell.nucleus))
+        feature_index += [index] * len(cell_boxes)
+    return np.concatenate(boxes), np.concatenate(nuclei), feature_index
 
 
 def _boxes_of(file: FeatureFile, cell: Feature, point_px: float) -> Boxes:
-    """(N, 4) level-0 px: of each point, or around the outline."""
+    """(N, 4) boxes in level-0 px: around each point, or a single box around the outline."""
     kind = cell.shape.geom_type
     if kind not in CELL_SHAPES:
         raise DatasetError(
-            f"{file.path}: {cell.called} is of geometry {kind}, but only {', '.join(CELL_SHAPES)} "
-            "can be a cell: delete it, draw it anew as a rectangle, ellipse, polygon or point, or "
-            f"leave its class out with --map {cell.class_name}="
+            f"{file.path}: {cell.position} is of geometry {kind}, but only "
+            f"{', '.join(CELL_SHAPES)} can be a cell: delete it, draw it anew as a "
+            "rectangle, ellipse, polygon or point, or leave its class out with "
+            f"--map {cell.class_name}="
         )
     if kind in ("Point", "MultiPoint"):
         xy = shapely.get_coordinates(cell.shape)
@@ -145,8 +151,8 @@ def _boxes_of(file: FeatureFile, cell: Feature, point_px: float) -> Boxes:
     box = np.array([cell.shape.bounds])
     if (box[:, 2:] - box[:, :2]).min() < MIN_SIDE_PX:
         raise DatasetError(
-            f"{file.path}: {cell.called} is less than a pixel wide or high: delete it or draw it "
-            "anew"
+            f"{file.path}: {cell.position} is less than a pixel wide or high: delete it or draw "
+            "it anew"
         )
     return box
 
@@ -157,7 +163,7 @@ def _centre_of(nucleus: object) -> Boxes:
 
 
 def _check_inside(
-    file: FeatureFile, owners: Sequence[Feature], bbox: Boxes, info: SlideInfo
+    file: FeatureFile, box_features: Sequence[Feature], bbox: Boxes, info: SlideInfo
 ) -> None:
     centre = (bbox[:, :2] + bbox[:, 2:]) / 2
     outside = np.flatnonzero(((centre < 0) | (centre >= (info.width, info.height))).any(axis=1))
@@ -167,24 +173,25 @@ def _check_inside(
         raise DatasetError(
             f"{file.path}: {len(outside)} of {len(bbox)} cells lie outside the slide of "
             f"{info.width}x{info.height} px, the first at ({x:.0f}, {y:.0f}) being "
-            f"{owners[first].called}: check that the file belongs to this slide, and --origin"
+            f"{box_features[first].position}: check that the file belongs to this slide, and "
+            "--origin"
         )
 
 
 def drop_ignored_cells(annotations: Annotations) -> Annotations:
-    """Without the cells whose centre lies in an ignored area, which are told in a warning."""
+    """The annotations without cells whose centre lies in an ignored area; a warning counts them."""
     if not annotations.ignored:
         return annotations
     area = shapely.union_all([shapely.make_valid(shape) for shape in annotations.ignored])
     inside = shapely.intersects_xy(area, *annotations.centre_xy.T)
     if not inside.any():
         return annotations
-    kept = np.flatnonzero(~inside)
+    outside = np.flatnonzero(~inside)
     return replace(
         annotations,
-        bbox_xyxy=annotations.bbox_xyxy[kept],
-        nucleus_xy=annotations.nucleus_xy[kept],
-        class_name=tuple(annotations.class_name[index] for index in kept),
+        bbox_xyxy=annotations.bbox_xyxy[outside],
+        nucleus_xy=annotations.nucleus_xy[outside],
+        class_name=tuple(annotations.class_name[index] for index in outside),
         warnings=(
             *annotations.warnings,
             f"{int(inside.sum())} cells in ignored areas are left out",

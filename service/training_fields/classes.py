@@ -1,4 +1,4 @@
-"""Which classes the fields have: order, colour, severity."""
+"""The classes of the training fields: order, colour, severity."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from service.training_fields.types import CutOptions, LabelledSlide, Rgb
 
 
 def choose_classes(slides: Sequence[LabelledSlide], options: CutOptions) -> tuple[CellClass, ...]:
-    """The classes in label order: as asked, or those of Bethesda first and others by name.
+    """The classes in label order: `options.class_names`, or Bethesda's first, then others by name.
 
-    Of the others the first counts as negative only where it is the first of all, as in
+    A class that is not Bethesda's has severity 0 if it has label 0, else 1, as in
     `models/data/coco.py`.
 
     Raises:
-        DatasetError: no slide has a cell; there is a class that is not among those asked for; or
-            a class that is to be renamed is nowhere.
+        DatasetError: no slide has a cell; a class is not among `options.class_names`; or a class
+            to rename does not occur.
     """
     _check_renames(slides, options)
     counts = Counter(name for slide in slides for name in slide.annotations.class_name)
@@ -37,15 +37,14 @@ def choose_classes(slides: Sequence[LabelledSlide], options: CutOptions) -> tupl
 
 
 def _order(names: set[str]) -> tuple[str, ...]:
-    bethesda = [one.name for one in BETHESDA if one.name in names]
+    bethesda = [cell_class.name for cell_class in BETHESDA if cell_class.name in names]
     return (*bethesda, *sorted(names.difference(bethesda)))
 
 
 def _make_class(label: int, name: str, color: Rgb | None) -> CellClass:
-    like = {one.name: one for one in BETHESDA}.get(
-        name, CellClass(name, PALETTE[label % len(PALETTE)], min(label, 1))
-    )
-    return CellClass(name, color or like.color, like.severity)
+    new_class = CellClass(name, PALETTE[label % len(PALETTE)], min(label, 1))
+    default = {cell_class.name: cell_class for cell_class in BETHESDA}.get(name, new_class)
+    return CellClass(name, color or default.color, default.severity)
 
 
 def _check_renames(slides: Sequence[LabelledSlide], options: CutOptions) -> None:

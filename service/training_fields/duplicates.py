@@ -1,4 +1,4 @@
-"""Cells that a file lists twice, as annotation and as detection, taken once."""
+"""Removes duplicates of cells that a file lists twice, as annotation and as detection."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from models.inference.cells import group_boxes
 from service.errors import DatasetError
 from service.training_fields.features import FeatureFile
 
-#: Boxes that overlap by more are one cell drawn twice; of labelled neighbours in CRIC none does.
+#: Boxes that overlap by more are duplicates; no two labelled neighbours in CRIC overlap as much.
 SAME_CELL_IOU = 0.8
 
 
@@ -17,28 +17,30 @@ def drop_duplicates(
     file: FeatureFile,
     bbox_xyxy: NDArray[np.float64],
     class_name: Sequence[str],
-    called: Sequence[str],
+    position: Sequence[str],
 ) -> tuple[NDArray[np.int64], int]:
-    """Which cells are kept, in order, and how many were listed a second time.
+    """(K,) int64 indices of the cells without duplicates, in order, and the number of duplicates.
 
     Args:
         file: of the cells.
         bbox_xyxy: (N, 4) level-0 px.
         class_name: (N,).
-        called: (N,) how to find each in the file.
+        position: (N,) description of each cell's object, for the message.
 
     Raises:
-        DatasetError: one cell is listed with two classes.
+        DatasetError: a cell is listed with two classes.
     """
-    first_wins = -np.arange(len(bbox_xyxy), dtype=np.float32)
-    cell = group_boxes(bbox_xyxy.astype(np.float32), first_wins, SAME_CELL_IOU, -np.inf)
+    # Descending in file order, so that the first of equal cells is the representative.
+    priority = -np.arange(len(bbox_xyxy), dtype=np.float32)
+    first_index = group_boxes(bbox_xyxy.astype(np.float32), priority, SAME_CELL_IOU, -np.inf)
     index = np.arange(len(bbox_xyxy))
-    double = index[cell != index].tolist()
-    for again in double:
-        first = int(cell[again])
-        if class_name[first] != class_name[again]:
+    duplicates = index[first_index != index].tolist()
+    for duplicate in duplicates:
+        first = int(first_index[duplicate])
+        if class_name[first] != class_name[duplicate]:
             raise DatasetError(
-                f"{file.path}: {called[first]} is {class_name[first]!r} and {called[again]} at the "
-                f"same place {class_name[again]!r}: delete one of them"
+                f"{file.path}: {position[first]} is {class_name[first]!r} and "
+                f"{position[duplicate]} at the same place {class_name[duplicate]!r}: "
+                f"delete one of them"
             )
-    return index[cell == index], len(double)
+    return index[first_index == index], len(duplicates)

@@ -1,9 +1,9 @@
-"""Objects of a GeoJSON file as QuPath writes it; unreadable ones are named.
+"""Objects of a GeoJSON file as QuPath writes it; errors name the unreadable object.
 
-Coordinates stay as they are in the file; placing them on a slide is left to `annotations.py`.
+Coordinates are those of the file; placing objects on a slide is left to `annotations.py`.
 
 Source: qupath-core, QuPathTypeAdapters: a FeatureCollection, an array or one Feature; type,
-classification and children stand in `properties`, a cell's nucleus in `nucleusGeometry`.
+classification and children are in `properties`, a cell's nucleus in `nucleusGeometry`.
 """
 
 import gzip
@@ -21,30 +21,30 @@ import shapely.geometry
 from service.errors import DatasetError
 from service.training_fields.types import Origin, Rgb
 
-#: Of GeoJSON, unpacked: a million objects take about 500 MB.
+#: Limit on the unpacked GeoJSON; a million objects take about 500 MB.
 MAX_BYTES = 1 << 30
 
-#: What may be a cell, and what QuPath draws besides, as rulers.
+#: Geometry types of cells, and further types that QuPath writes, e.g. for rulers.
 CELL_SHAPES = ("Polygon", "MultiPolygon", "Point", "MultiPoint")
 OTHER_SHAPES = ("LineString", "MultiLineString", "GeometryCollection")
-#: QuPath's objects that are neither cells nor regions.
-PASSED_OVER = frozenset({"root", "tile", "tmacore", "tma_core"})
+#: QuPath's object types that are neither cells nor regions.
+SKIPPED_OBJECT_TYPES = frozenset({"root", "tile", "tmacore", "tma_core"})
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One object.
+    """An object in the file.
 
     Attributes:
-        called: how to find it in the file.
+        position: e.g. "object 3, child 1", for messages.
         object_type: QuPath's: "annotation", "detection" or "cell".
-        class_name: as in the file; None where it has no classification.
-        color: of the class, if stated.
+        class_name: as in the file; None without a classification.
+        color: of the class, or None.
         shape: shapely geometry, of `CELL_SHAPES` or `OTHER_SHAPES`.
-        nucleus: shapely geometry of the nucleus, if drawn.
+        nucleus: shapely geometry of the nucleus, or None.
     """
 
-    called: str
+    position: str
     object_type: str
     class_name: str | None
     color: Rgb | None
@@ -58,7 +58,7 @@ class FeatureFile:
 
     Attributes:
         path: of the file.
-        origin: of the coordinates, where the file says it, as this product's own exports do.
+        origin: of the coordinates, if the file states it, as this product's exports do.
         features: in file order.
     """
 
@@ -71,7 +71,7 @@ def read_features(path: Path) -> FeatureFile:
     """The objects of a .geojson, .json or .geojson.gz file.
 
     Raises:
-        DatasetError: the file or one of its objects is not what QuPath writes.
+        DatasetError: the file or an object in it does not have the form that QuPath writes.
     """
     content = _read_json(path)
     objects = content.get("features") if isinstance(content, dict) else content
@@ -82,13 +82,13 @@ def read_features(path: Path) -> FeatureFile:
             f"{path} is no GeoJSON of objects: its top level must be a FeatureCollection, an array "
             "or a Feature; write it with QuPath's File > Export objects as GeoJSON"
         )
-    about = content.get("cytolibra") if isinstance(content, dict) else None
+    metadata = content.get("cytolibra") if isinstance(content, dict) else None
     features = [
-        _make_feature(feature, called, path)
-        for called, feature in _walk(objects, "object", path)
-        if _object_type(feature).lower() not in PASSED_OVER
+        _make_feature(feature, position, path)
+        for position, feature in _walk(objects, "object", path)
+        if _object_type(feature).lower() not in SKIPPED_OBJECT_TYPES
     ]
-    return FeatureFile(path, _read_origin(about, path), tuple(features))
+    return FeatureFile(path, _read_origin(metadata, path), tuple(features))
 
 
 def _read_json(path: Path) -> Any:
@@ -101,7 +101,7 @@ def _read_json(path: Path) -> Any:
             raise DatasetError(
                 f"{path} holds more than {MAX_BYTES >> 20} MiB: export fewer objects at a time"
             )
-        # As QuPath, which writes measurements that are NaN; utf-8-sig takes a byte order mark.
+        # json accepts NaN, which QuPath writes for measurements; utf-8-sig skips a byte order mark.
         return json.loads(data.decode("utf-8-sig"))
     except FileNotFoundError as error:
         raise DatasetError(
@@ -114,27 +114,27 @@ def _read_json(path: Path) -> Any:
         ) from error
 
 
-def _read_origin(about: Any, path: Path) -> Origin | None:
-    if not isinstance(about, dict) or "origin" not in about:
+def _read_origin(metadata: Any, path: Path) -> Origin | None:
+    if not isinstance(metadata, dict) or "origin" not in metadata:
         return None
-    if about["origin"] not in ("slide", "bounds"):
+    if metadata["origin"] not in ("slide", "bounds"):
         raise DatasetError(
-            f"{path}: its member cytolibra.origin is {about['origin']!r}, but must be 'slide' or "
-            "'bounds'"
+            f"{path}: its member cytolibra.origin is {metadata['origin']!r}, but must be 'slide' "
+            "or 'bounds'"
         )
-    return "slide" if about["origin"] == "slide" else "bounds"
+    return "slide" if metadata["origin"] == "slide" else "bounds"
 
 
-def _walk(objects: list[Any], called: str, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Objects and their children, each with how to call it."""
+def _walk(objects: list[Any], kind: str, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(position in the file, object) of all objects and their children."""
     for number, feature in enumerate(objects, 1):
         if not isinstance(feature, dict) or not isinstance(feature.get("properties") or {}, dict):
-            raise DatasetError(f"{path}: {called} {number} is no GeoJSON Feature: delete it")
-        name = f"{called} {number}"
-        yield (f"{name} (id {feature['id']})" if feature.get("id") else name), feature
+            raise DatasetError(f"{path}: {kind} {number} is no GeoJSON Feature: delete it")
+        position = f"{kind} {number}"
+        yield (f"{position} (id {feature['id']})" if feature.get("id") else position), feature
         children = _properties(feature).get("childObjects")
         if isinstance(children, list):
-            yield from _walk(children, f"{name}, child", path)
+            yield from _walk(children, f"{position}, child", path)
 
 
 def _properties(feature: dict[str, Any]) -> dict[str, Any]:
@@ -142,21 +142,23 @@ def _properties(feature: dict[str, Any]) -> dict[str, Any]:
 
 
 def _object_type(feature: dict[str, Any]) -> str:
-    """QuPath takes an object that states no type for an annotation."""
+    """The object's type; "annotation" if it states none, as in QuPath."""
     properties = _properties(feature)
     return str(properties.get("objectType") or properties.get("object_type") or "annotation")
 
 
-def _make_feature(feature: dict[str, Any], called: str, path: Path) -> Feature:
+def _make_feature(feature: dict[str, Any], position: str, path: Path) -> Feature:
     name, color = _read_class(_properties(feature).get("classification"))
     nucleus = feature.get("nucleusGeometry")
     return Feature(
-        called=called,
+        position=position,
         object_type=_object_type(feature),
         class_name=name,
         color=color,
-        shape=_read_shape(feature.get("geometry"), called, path),
-        nucleus=None if nucleus is None else _read_shape(nucleus, f"the nucleus of {called}", path),
+        shape=_read_shape(feature.get("geometry"), position, path),
+        nucleus=None
+        if nucleus is None
+        else _read_shape(nucleus, f"the nucleus of {position}", path),
     )
 
 
@@ -184,23 +186,24 @@ def _read_color(value: dict[str, Any]) -> Rgb | None:
     return color[0], color[1], color[2]
 
 
-def _read_shape(value: Any, called: str, path: Path) -> Any:
+def _read_shape(value: Any, position: str, path: Path) -> Any:
     kind = value.get("type") if isinstance(value, dict) else None
     if kind not in CELL_SHAPES + OTHER_SHAPES:
         raise DatasetError(
-            f"{path}: {called} is of geometry {kind or 'none'}, but only {', '.join(CELL_SHAPES)} "
-            "can be a cell: delete it, or draw it anew as a rectangle, ellipse, polygon or point"
+            f"{path}: {position} is of geometry {kind or 'none'}, but only "
+            f"{', '.join(CELL_SHAPES)} can be a cell: delete it, or draw it anew "
+            "as a rectangle, ellipse, polygon or point"
         )
     try:
         shape = shapely.geometry.shape(value)
     except (ValueError, TypeError, LookupError, AttributeError, shapely.errors.ShapelyError) as err:
         raise DatasetError(
-            f"{path}: {called} has coordinates that make no {kind} ({err}): delete it or draw it "
+            f"{path}: {position} has coordinates that make no {kind} ({err}): delete it or draw it "
             "anew"
         ) from err
     if shape.is_empty or not np.isfinite(shapely.get_coordinates(shape)).all():
         raise DatasetError(
-            f"{path}: {called} has no coordinates, or some that are not finite: delete it or draw "
-            "it anew"
+            f"{path}: {position} has no coordinates, or some that are not finite: delete it or "
+            "draw it anew"
         )
     return shape

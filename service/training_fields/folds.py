@@ -1,4 +1,4 @@
-"""Splits fields in folds, so that what is measured on one was not learned from its neighbour."""
+"""Splits fields in folds, so that no fold is evaluated by a network trained on its slides."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ class Folds:
 
     Attributes:
         fold: (F,) from 0.
-        rule: how they were split, for people.
+        rule: how fields were split, as a sentence.
     """
 
     fold: tuple[int, ...]
@@ -22,13 +22,13 @@ class Folds:
 def split_folds(
     fields: Sequence[PlannedField], num_folds: int, splits_within_slides: bool = False
 ) -> Folds:
-    """Folds of about as many cells each, no slide in two of them.
+    """Folds with about equal numbers of cells; all fields of a slide are in the same fold.
 
     Args:
         fields: of all slides.
-        num_folds: as asked; there are no more folds than slides, unless `splits_within_slides`.
-        splits_within_slides: where there are fewer slides than folds, every slide is cut in that
-            many stripes across its longer side, and a stripe of each is a fold.
+        num_folds: at most the number of slides is used, unless `splits_within_slides`.
+        splits_within_slides: if there are fewer slides than folds, each slide is cut in `num_folds`
+            stripes across its longer side, and each stripe goes to a different fold.
     """
     slides = sorted({field.slide for field in fields})
     if len(slides) < num_folds and splits_within_slides:
@@ -51,8 +51,8 @@ def _split_in_stripes(
 ) -> Folds:
     folds = [0] * len(fields)
     for slide in slides:
-        own = [index for index, field in enumerate(fields) if field.slide == slide]
-        for index, fold in zip(*_cut_stripes(fields, own, num_folds), strict=True):
+        slide_fields = [index for index, field in enumerate(fields) if field.slide == slide]
+        for index, fold in zip(*_cut_stripes(fields, slide_fields, num_folds), strict=True):
             folds[index] = fold
     rule = (
         f"by stripe of each slide, as slides ({len(slides)}) are fewer than folds ({num_folds}): "
@@ -62,14 +62,14 @@ def _split_in_stripes(
 
 
 def _weight(field: PlannedField) -> int:
-    """Fields without a cell count too, but little."""
+    """Weight of a field: mainly its number of cells; fields without cells have a small weight."""
     return 10 * len(field.cells) + 1
 
 
 def _share_slides(
     fields: Sequence[PlannedField], slides: Sequence[int], num_folds: int
 ) -> dict[int, int]:
-    """The heaviest slide first, each to the fold that is lightest so far."""
+    """The fold of each slide: by descending weight, each slide goes to the lightest fold."""
     weight = dict.fromkeys(slides, 0)
     for field in fields:
         weight[field.slide] += _weight(field)
@@ -81,22 +81,23 @@ def _share_slides(
 
 
 def _cut_stripes(
-    fields: Sequence[PlannedField], own: Sequence[int], num_folds: int
+    fields: Sequence[PlannedField], slide_fields: Sequence[int], num_folds: int
 ) -> tuple[list[int], list[int]]:
-    """Indices of a slide's fields along its longer side, and the fold of each.
+    """Indices of a slide's fields, sorted along its longer side, and the fold of each.
 
-    No fold is empty where there are enough fields.
+    No fold is empty if there are at least as many fields as folds.
     """
-    x, y = ({index: getattr(fields[index], axis) for index in own} for axis in ("x", "y"))
+    x, y = ({index: getattr(fields[index], axis) for index in slide_fields} for axis in ("x", "y"))
     spread_x, spread_y = (max(axis.values()) - min(axis.values()) for axis in (x, y))
     first, second = (x, y) if spread_x >= spread_y else (y, x)
-    along = sorted(own, key=lambda index: (first[index], second[index]))
-    total, before, fold, folds = sum(_weight(fields[index]) for index in own), 0.0, 0, []
-    for place, index in enumerate(along):
-        due = int((before + _weight(fields[index]) / 2) * num_folds / total)
-        left, empty = len(along) - place, num_folds - 1 - fold
-        # One step at a time, and in time for the last folds to get a field each.
-        fold += place > 0 and (due > fold or left <= empty)
+    along = sorted(slide_fields, key=lambda index: (first[index], second[index]))
+    total_weight = sum(_weight(fields[index]) for index in slide_fields)
+    weight_before, fold, folds = 0.0, 0, []
+    for position, index in enumerate(along):
+        due_fold = int((weight_before + _weight(fields[index]) / 2) * num_folds / total_weight)
+        fields_left, folds_left = len(along) - position, num_folds - 1 - fold
+        # At most one fold further, and early enough to leave a field for each of the last folds.
+        fold += position > 0 and (due_fold > fold or fields_left <= folds_left)
         folds.append(fold)
-        before += _weight(fields[index])
+        weight_before += _weight(fields[index])
     return along, folds

@@ -1,4 +1,4 @@
-"""Coordinates of a file of objects as level-0 pixels: origin and units."""
+"""Converts the coordinates of annotation files to level-0 pixels: origin and units."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,19 +12,19 @@ from service.pipeline.types import SlideInfo
 from service.training_fields.features import Feature, FeatureFile
 from service.training_fields.types import CutOptions, Origin
 
-#: Cells are 5 to 60 µm across: boxes of so few px that they would be cells in µm.
+#: Cells are 5 to 60 µm across, so boxes below this many px are probably in µm.
 MAX_SIDE_LIKE_UM = 24.0
-#: From here on a pixel is about a µm, and the two cannot be told apart.
-MAX_MPP_TO_TELL = 0.8
+#: Above this, a pixel is about a µm, and px and µm cannot be distinguished.
+MAX_MPP_TO_DISTINGUISH = 0.8
 
 
 def place_features(
     file: FeatureFile, features: Sequence[Feature], info: SlideInfo, options: CutOptions
 ) -> list[Feature]:
-    """The same objects with their shapes in level-0 px.
+    """The objects with their shapes in level-0 px.
 
     Raises:
-        DatasetError: the origin is not known, see `find_offset`.
+        DatasetError: the origin is unknown, see `find_offset`.
     """
     dx, dy = find_offset(file, info, options.origin)
     scale = 1 / info.mpp if options.units == "um" else 1.0
@@ -41,26 +41,26 @@ def place_features(
     ]
 
 
-def find_offset(file: FeatureFile, info: SlideInfo, asked: Origin | None) -> tuple[int, int]:
-    """What is added to the file's coordinates to get level-0 px.
+def find_offset(file: FeatureFile, info: SlideInfo, requested: Origin | None) -> tuple[int, int]:
+    """(x, y) that are added to the file's coordinates to get level-0 px.
 
     Args:
-        file: may say which origin its coordinates have.
-        info: of the slide; without bounds there is but one origin.
-        asked: by whoever knows where the file comes from.
+        file: may state the origin of its coordinates.
+        info: of the slide; without bounds, both origins are equal.
+        requested: origin in the options, or None.
 
     Raises:
-        DatasetError: the file says another origin than is asked, or neither says one and the slide
-            has two.
+        DatasetError: the file and the options state different origins, or neither states an origin
+            and the slide has bounds.
     """
-    if asked and file.origin and asked != file.origin:
+    if requested and file.origin and requested != file.origin:
         raise DatasetError(
-            f"{file.path} says that its origin is {file.origin!r}, not {asked!r}: leave --origin "
-            "out"
+            f"{file.path} says that its origin is {file.origin!r}, not {requested!r}: leave "
+            "--origin out"
         )
     if info.bounds_xywh is None or info.bounds_xywh[:2] == (0, 0):
         return 0, 0
-    origin = asked or file.origin
+    origin = requested or file.origin
     if origin is None:
         x, y = info.bounds_xywh[:2]
         raise DatasetError(
@@ -74,23 +74,23 @@ def find_offset(file: FeatureFile, info: SlideInfo, asked: Origin | None) -> tup
 def check_units(
     file: FeatureFile, bbox_xyxy: NDArray[np.float64], info: SlideInfo, origin: Origin | None
 ) -> None:
-    """Refuses coordinates that look like µm: cells too small, all in the slide's upper left part.
+    """Refuses coordinates that look like µm: small cells, all in the slide's upper left part.
 
     Args:
         file: of the cells.
         bbox_xyxy: (N, 4) level-0 px if the coordinates are px.
         info: of the slide.
-        origin: as asked.
+        origin: in the options.
 
     Raises:
-        DatasetError: says how large the cells would be, and how to state the units.
+        DatasetError: the coordinates look like µm; states the cells' size and the remedy.
     """
-    if not len(bbox_xyxy) or info.mpp > MAX_MPP_TO_TELL:
+    if not len(bbox_xyxy) or info.mpp > MAX_MPP_TO_DISTINGUISH:
         return
     side_px = float(np.median((bbox_xyxy[:, 2:] - bbox_xyxy[:, :2]).max(axis=1)))
-    reach = bbox_xyxy[:, 2:].max(axis=0) - find_offset(file, info, origin)
-    would_fit = (reach <= np.array((info.width, info.height)) * info.mpp).all()
-    if side_px < MAX_SIDE_LIKE_UM and would_fit:
+    lower_right = bbox_xyxy[:, 2:].max(axis=0) - find_offset(file, info, origin)
+    fits_in_um = (lower_right <= np.array((info.width, info.height)) * info.mpp).all()
+    if side_px < MAX_SIDE_LIKE_UM and fits_in_um:
         raise DatasetError(
             f"{file.path}: its cells are {side_px:.1f} px across, {side_px * info.mpp:.1f} µm, and "
             "all lie in the upper left part of the slide: its coordinates look like µm; say "

@@ -18,7 +18,7 @@ Units = Literal["px", "um"]
 Rgb = tuple[int, int, int]
 
 DEFAULT_MPP = 0.25
-#: The box that the shipped detector's cells have: see models/phantom/truth.py.
+#: Side of the cell boxes on which the shipped detector was trained: see models/phantom/truth.py.
 DEFAULT_POINT_SIZE_UM = 20.4
 
 
@@ -32,21 +32,21 @@ class Source:
 
 @dataclass(frozen=True)
 class CutOptions:
-    """How fields are cut.
+    """Options of cutting fields.
 
     Attributes:
-        mpp: µm per px of the fields; None takes 0.25, or the slide's own where that is coarser.
+        mpp: µm per px of the fields; None takes 0.25, or the slide's mpp if that is coarser.
         size_px: side of a field, px of the field.
-        origin: of the annotations; None takes what their file says, if it does.
+        origin: of the annotations' coordinates; None takes the origin that their file states.
         roi_class: of annotations that mark completely labelled regions; None cuts around cells.
-        num_negatives: fields of tissue without a cell, a slide.
+        num_negatives: number of fields per slide with tissue but without a cell.
         num_folds: for cross-validation.
-        class_names: in label order, no others allowed; None takes all, Bethesda's first.
-        renames: class names by their name in the file; an empty one leaves the class out.
+        class_names: in label order, others are refused; None takes all classes, Bethesda's first.
+        renames: new class name by the name in the file; "" leaves the class out.
         point_size_um: side of the box around a point.
-        slide_mpp: µm per level-0 px, overriding what the slides say.
-        units: of the annotations' coordinates; None takes px, and refuses what looks like µm.
-        leaves_out_unclassified: whether objects without a class are passed over, not refused.
+        slide_mpp: µm per level-0 px, which overrides the slides' metadata.
+        units: of the annotations' coordinates; None takes px, and refuses values that look like µm.
+        leaves_out_unclassified: whether objects without a class are left out instead of refused.
         splits_within_slides: whether fields of one slide may lie in several folds where there are
             fewer slides than folds.
     """
@@ -68,17 +68,17 @@ class CutOptions:
 
 @dataclass(frozen=True)
 class Annotations:
-    """What is labelled on one slide.
+    """The labels on a slide.
 
     Attributes:
-        bbox_xyxy: (N, 4) float64, as drawn: may reach beyond the slide.
-        nucleus_xy: (N, 2) float64, the nucleus's centre where one is drawn, else the box's.
+        bbox_xyxy: (N, 4) float64, as drawn; boxes may reach beyond the slide.
+        nucleus_xy: (N, 2) float64, centre of the nucleus if drawn, else of the box.
         class_name: (N,) after renaming.
-        regions: shapely polygons, completely labelled.
-        colors: by class name, where the file states them.
-        file_names: class names as they are in the file.
+        regions: shapely polygons of completely labelled regions.
+        colors: by class name, if the file states them.
+        file_names: class names in the file, before renaming.
         ignored: shapely geometries of QuPath's ignored classes: neither cells nor background.
-        warnings: what was left out, and why.
+        warnings: objects that were left out, with the reason.
     """
 
     bbox_xyxy: NDArray[np.float64]
@@ -92,19 +92,19 @@ class Annotations:
 
     @property
     def centre_xy(self) -> NDArray[np.float64]:
-        """(N, 2) centres of the boxes; they decide which field a cell belongs to."""
+        """(N, 2) centres of the boxes; a cell belongs to the field that holds its centre."""
         return (self.bbox_xyxy[:, :2] + self.bbox_xyxy[:, 2:]) / 2
 
 
 @dataclass(frozen=True)
 class LabelledSlide:
-    """A slide and what is labelled on it.
+    """A slide and the labels on it.
 
     Attributes:
-        source: its files.
-        name: unlike that of every other slide; begins the names of its fields' files.
-        info: what it says of itself.
-        annotations: read and placed on it.
+        source: paths of the slide and its annotations.
+        name: unique among the slides; prefix of its fields' file names.
+        info: the slide's metadata.
+        annotations: in level-0 px of the slide.
     """
 
     source: Source
@@ -118,12 +118,12 @@ class PlannedField:
     """A rectangle of a slide that becomes one image.
 
     Attributes:
-        slide: index.
-        x, y: of its top left corner.
+        slide: index of the slide.
+        x, y: of the top left corner.
         width, height: level-0 px.
         size_px: (width, height) of the image.
-        cells: (N,) int64, indices of the slide's cells that belong to it.
-        region: shapely geometry of what is labelled in it; None where that is all of it.
+        cells: (N,) int64, indices of the slide's cells that belong to the field.
+        region: shapely geometry of its labelled part; None if the whole field is labelled.
     """
 
     slide: int
@@ -137,14 +137,14 @@ class PlannedField:
 
     @property
     def scale_xy(self) -> NDArray[np.float64]:
-        """(2,) px of the image per level-0 px, across and down; they differ by rounding alone."""
+        """(2,) px of the image per level-0 px, in x and y; they differ only by rounding."""
         return np.array(self.size_px) / (self.width, self.height)
 
     def to_field(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(..., 2) level-0 px as px of the image."""
+        """(..., 2) points in level-0 px, converted to px of the image."""
         return np.asarray((xy - (self.x, self.y)) * self.scale_xy, np.float64)
 
     def bbox_xyxy_field(self, bbox_xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(N, 4) boxes in level-0 px as px of the image, clipped to it."""
+        """(N, 4) boxes in level-0 px, converted to px of the image and clipped to it."""
         corners = self.to_field(bbox_xyxy.reshape(-1, 2, 2))
         return np.clip(corners, 0, self.size_px).reshape(-1, 4)

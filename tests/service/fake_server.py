@@ -1,9 +1,9 @@
-"""A server and a worker as in production, but for a detector that knows the cells beforehand.
+"""A server and a worker as in production, but with a detector that returns given cells.
 
 Run as `python -m tests.service.fake_server server` (or `worker`, as the server does), with settings
 in the environment, and beside them:
 
-    FAKE_DELAY_S: how long a batch of tiles takes.
+    FAKE_DELAY_S: duration of a batch of tiles.
     FAKE_DEATHS_FILE: the detector kills its process on every batch while this file exists.
 """
 
@@ -25,7 +25,7 @@ CELLS_XY = [(x, y) for x in range(200, 1900, 170) for y in range(200, 1900, 170)
 
 
 def known_cells() -> FakeDetector:
-    """A detector that finds cells of 40 px on a lattice."""
+    """A detector that returns cells of 40 px on a lattice."""
     centre = np.array(CELLS_XY, np.float32)
     count = len(centre)
     return FakeDetector(
@@ -36,7 +36,7 @@ def known_cells() -> FakeDetector:
 
 
 class SlowDetector:
-    """Takes its time, and dies when told to."""
+    """Sleeps before each result, and kills its process while the file `deaths` exists."""
 
     def __init__(self, delay_s: float, deaths: Path) -> None:
         self._cells = known_cells()
@@ -55,7 +55,7 @@ class SlowDetector:
 
 
 class FakeCatalogue:
-    """Knows one detector, called `fake`."""
+    """A catalogue whose only detector is `fake`."""
 
     def __init__(self, delay_s: float, deaths: Path) -> None:
         self._delay_s = delay_s

@@ -1,6 +1,6 @@
 """Starts, stops, kills and restarts a real server process on a free port.
 
-Owns the process; what is asked of it is left to the tests.
+Owns the process; requests are left to the tests.
 """
 
 import json
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class RunningServer:
-    """A server on a data directory, started anew by `start` after `stop` or `kill`."""
+    """A server on a data directory; `start` restarts it after `stop` or `kill`."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.data = folder / "data"
@@ -41,12 +41,12 @@ class RunningServer:
         }
 
     def is_running(self) -> bool:
-        """Whether its process lives."""
+        """Whether the server process is alive."""
         return self.process is not None and self.process.poll() is None
 
     def start(self, until: str = "/readyz") -> "RunningServer":
-        """Starts it and waits until that address answers with 200."""
-        self._seen = self.log.stat().st_size if self.log.exists() else 0
+        """Starts the server and waits until the path `until` answers with 200."""
+        self._log_size_at_start = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command, cwd=ROOT, env=self._environment, stdout=log, stderr=log
@@ -57,17 +57,17 @@ class RunningServer:
         return self
 
     def stop(self, timeout_s: float = 15.0) -> int:
-        """SIGTERM; its exit status."""
+        """The exit status after SIGTERM."""
         self.process.send_signal(signal.SIGTERM)
         return self.end(timeout_s)
 
     def kill(self) -> None:
-        """SIGKILL, which it cannot prepare for."""
+        """Ends the server by SIGKILL."""
         self.process.kill()
         self.end(5.0)
 
     def end(self, timeout_s: float) -> int:
-        """Waits for its end; its exit status."""
+        """The exit status, once the process has ended."""
         try:
             return self.process.wait(timeout_s)
         finally:
@@ -77,17 +77,17 @@ class RunningServer:
             self.client.close()
 
     def worker_pid(self) -> int:
-        """As the data directory has it."""
+        """The process id in the data directory's pid file."""
         return int((self.data / "worker.pid").read_text())
 
     def post(self, slide: Path, **query: str | float) -> httpx.Response:
-        """The answer to this slide, sent as a form."""
+        """The response to an upload of the slide as a form."""
         with slide.open("rb") as file:
             params = {"detector": "fake", **query}
             return self.client.post("/v1/slides", params=params, files={"file": file})
 
     def status(self, slide_id: str) -> dict[str, Any]:
-        """How a slide stands."""
+        """The status of a slide, as JSON."""
         answer = self.client.get(f"/v1/slides/{slide_id}").raise_for_status()
         status: dict[str, Any] = answer.json()
         return status
@@ -95,7 +95,7 @@ class RunningServer:
     def wait_until(
         self, slide_id: str, is_so: Callable[[dict[str, Any]], bool], timeout_s: float = 30.0
     ) -> dict[str, Any]:
-        """The slide's status once it is as asked."""
+        """The slide's status, once `is_so` accepts it."""
 
         def look() -> dict[str, Any] | None:
             status = self.status(slide_id)
@@ -104,19 +104,19 @@ class RunningServer:
         return wait_for(look, timeout_s)
 
     def wait_until_ended(self, slide_id: str, timeout_s: float = 30.0) -> dict[str, Any]:
-        """The slide's last status."""
+        """The slide's status, once it is done, failed or cancelled."""
         ended = ("done", "failed", "cancelled")
         return self.wait_until(slide_id, lambda status: status["status"] in ended, timeout_s)
 
     def logged(self) -> str:
-        """All that server and worker logged."""
+        """The log of server and worker."""
         return self.log.read_text()
 
     def _url(self) -> str | None:
         if self.process.poll() is not None:
             raise AssertionError(f"the server did not start:\n{self.logged()}")
         with self.log.open() as log:
-            log.seek(self._seen)
+            log.seek(self._log_size_at_start)
             for line in log:
                 if line.startswith("{") and '"listening"' in line:
                     url: str = json.loads(line)["url"]
@@ -125,7 +125,7 @@ class RunningServer:
 
 
 def wait_for(look: Callable[[], T | None], timeout_s: float) -> T:
-    """What `look` gives, once it gives something."""
+    """The result of `look`, once it is truthy."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         result = look()

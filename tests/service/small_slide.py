@@ -9,15 +9,15 @@ MPP = 0.5
 
 
 def draw_slide(path: Path, side_px: int = 2048, mpp: float | None = MPP, seed: int = 0) -> Path:
-    """A slide that OpenSlide opens as `aperio`, stained all over but for a margin of glass."""
+    """Path of a slide that OpenSlide opens as `aperio`, stained except for a margin of glass."""
     rng = np.random.default_rng(seed)
     pixels = np.full((side_px, side_px, 3), 245, np.uint8)
     inner = slice(side_px // 16, -side_px // 16)
     stain = np.array([205, 150, 190]) + rng.integers(-25, 25, pixels[inner, inner].shape)
     pixels[inner, inner] = stain
-    stated = "" if mpp is None else f"|AppMag = 20|MPP = {mpp}"
+    metadata = "" if mpp is None else f"|AppMag = 20|MPP = {mpp}"
     description = (
-        f"Aperio Image Library v12\r\n{side_px}x{side_px} [0,0 {side_px}x{side_px}]{stated}"
+        f"Aperio Image Library v12\r\n{side_px}x{side_px} [0,0 {side_px}x{side_px}]{metadata}"
     )
     with tifffile.TiffWriter(path) as tiff:
         for level, step in enumerate((1, 4)):
@@ -27,7 +27,7 @@ def draw_slide(path: Path, side_px: int = 2048, mpp: float | None = MPP, seed: i
                 photometric="rgb",
                 compression="jpeg",
                 compressionargs={"level": 80},
-                description=description if level == 0 else f"Aperio level {level}{stated}",
+                description=description if level == 0 else f"Aperio level {level}{metadata}",
                 metadata=None,
                 subfiletype=0 if level == 0 else 1,
             )

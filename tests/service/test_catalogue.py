@@ -1,4 +1,4 @@
-"""Detectors are found by bare names."""
+"""Detectors are looked up by bare names only."""
 
 from pathlib import Path
 
@@ -17,10 +17,10 @@ def test_only_names_are_looked_up(tmp_path: Path, name: str) -> None:
 def test_a_folder_in_the_working_directory_does_not_hide_a_detector_of_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = BundleCatalogue(None).find("fast")
+    expected_info = BundleCatalogue(None).find("fast")
     (tmp_path / "fast").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert BundleCatalogue(None).find("fast") == here
+    assert BundleCatalogue(None).find("fast") == expected_info
 
 
 def test_broken_bundle_is_left_out_and_named_when_asked_for(tmp_path: Path) -> None:

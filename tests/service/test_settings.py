@@ -1,4 +1,4 @@
-"""Settings are read once, checked, and passed on whole."""
+"""Settings are read, checked, and passed on to another process."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "CPU"])
-def test_a_device_that_is_none_is_refused_at_the_start(tmp_path: Path, device: str) -> None:
+def test_unknown_device_is_refused_at_the_start(tmp_path: Path, device: str) -> None:
     with pytest.raises(ConfigError, match=f"device = '{device}'.*use auto, cpu, cuda, or cuda:0"):
         read_settings(data_dir=tmp_path, device=device)
 

@@ -23,9 +23,9 @@ def judge_adequacy(
         category: of the slide.
         num_suspicious: cells listed as suspicious.
         tissue_area_mm2: where cells were looked for.
-        unreadable_area_mm2: of it, what is damaged or not in the file.
+        unreadable_area_mm2: of it, what cannot be read or is not in the file.
     """
-    not_read = unreadable_area_mm2 / tissue_area_mm2 if tissue_area_mm2 else 0.0
+    not_read = unreadable_area_mm2 / tissue_area_mm2 if tissue_area_mm2 else 0
     reason = _find_reason(num_cells, category, num_suspicious, not_read)
     return Adequacy(
         num_squamous_cells=num_cells,

@@ -8,9 +8,9 @@ import numpy as np
 from service.pipeline.geometry import area_mm2
 from service.pipeline.report.adequacy import judge_adequacy
 from service.pipeline.report.category import name_category
-from service.pipeline.report.model import DISCLAIMER, NotInFile, SlideReport
+from service.pipeline.report.model import DISCLAIMER, AreaNotInFile, SlideReport
 from service.pipeline.report.provenance import trace_result
-from service.pipeline.report.quality import TileFaults, list_flags
+from service.pipeline.report.quality import flag_slide, flag_tiles
 from service.pipeline.report.score import abnormality_score
 from service.pipeline.report.suspicious import list_suspicious
 from service.pipeline.tiles import TilePlan
@@ -20,6 +20,7 @@ from service.pipeline.types import (
     Detections,
     DetectorInfo,
     Options,
+    QualityFlag,
     SlideInfo,
 )
 
@@ -34,6 +35,7 @@ def build_report(
     options: Options,
     times_s: Mapping[str, float],
     limited_tiles: Sequence[int] = (),
+    quality: Sequence[QualityFlag] = (),
     slide_sha256: str | None = None,
 ) -> SlideReport:
     """The report of a slide.
@@ -48,6 +50,7 @@ def build_report(
         options: as given.
         times_s: seconds by step.
         limited_tiles: indices in the plan of tiles with as many detections as a tile may have.
+        quality: what limits the result, besides what the other arguments tell.
         slide_sha256: of the file, for the ids of suspicious cells; None leaves them out.
     """
     classes = detector.classes
@@ -57,11 +60,11 @@ def build_report(
     suspicious = list_suspicious(detections, classes, category.severity, source)
     unreadable_px = sum(_core_px(plan, index, info) for index in unreadable_tiles)
     unreadable_mm2 = area_mm2(unreadable_px, info.mpp)
-    not_in_file = NotInFile(
-        area_mm2=area_mm2(mask.num_absent_px, info.mpp),
-        with_tissue_area_mm2=area_mm2(mask.num_lost_px, info.mpp),
-    )
-    tiles = TileFaults(len(plan.tiles), len(unreadable_tiles), unreadable_mm2, len(limited_tiles))
+    not_in_file = _not_in_file(info, mask)
+    flags = [
+        *flag_slide(info, not_in_file),
+        *flag_tiles(len(plan.tiles), len(unreadable_tiles), unreadable_mm2, len(limited_tiles)),
+    ]
     adequacy = judge_adequacy(
         num_cells=len(detections),
         category=category,
@@ -79,15 +82,24 @@ def build_report(
         category_code=category.code,
         adequacy=adequacy,
         suspicious=suspicious,
-        quality=tuple(list_flags(info, tiles, not_in_file)),
+        quality=(*quality, *flags),
         disclaimer=DISCLAIMER,
-        provenance=trace_result(info, plan, tiles, not_in_file, detector, options, times_s),
+        provenance=trace_result(
+            info, plan, len(unreadable_tiles), not_in_file, detector, options, times_s
+        ),
     )
 
 
 def report_to_json(report: SlideReport) -> dict[str, Any]:
     """The report as plain values, field by field."""
     return report.model_dump(mode="json")
+
+
+def _not_in_file(info: SlideInfo, mask: TissueMask) -> AreaNotInFile:
+    return AreaNotInFile(
+        area_mm2=area_mm2(mask.num_absent_px, info.mpp),
+        with_tissue_area_mm2=area_mm2(mask.num_lost_px, info.mpp),
+    )
 
 
 def _core_px(plan: TilePlan, index: int, info: SlideInfo) -> float:

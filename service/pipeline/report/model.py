@@ -107,12 +107,13 @@ class UnreadableTiles(_Part):
     fraction: Unit = Field(description="Of all planned tiles.")
 
 
-class NotInFile(_Part):
-    """What the file does not hold at full resolution."""
+class AreaNotInFile(_Part):
+    """What the file does not hold at its full resolution."""
 
-    area_mm2: AreaMm2
+    area_mm2: AreaMm2 = Field(default=0.0, description="All of it; glass is often left out.")
     with_tissue_area_mm2: AreaMm2 = Field(
-        description="Of it, what other levels show tissue on; these tiles count as unreadable."
+        default=0.0,
+        description="Of it, where another level shows tissue; its tiles count as unreadable.",
     )
 
 
@@ -125,9 +126,7 @@ class Provenance(_Part):
     slide: SlideInfo
     tile_plan: TilePlanFacts
     unreadable: UnreadableTiles
-    not_in_file: NotInFile | None = Field(
-        default=None, description="Null in reports of earlier versions."
-    )
+    not_in_file: AreaNotInFile = AreaNotInFile()
     times_s: dict[str, float] = Field(description="Seconds by step.")
 
 

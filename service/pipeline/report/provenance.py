@@ -4,13 +4,12 @@ import importlib.metadata
 from collections.abc import Mapping
 
 from service.pipeline.report.model import (
+    AreaNotInFile,
     DetectorFacts,
-    NotInFile,
     Provenance,
     TilePlanFacts,
     UnreadableTiles,
 )
-from service.pipeline.report.quality import TileFaults
 from service.pipeline.tiles import TilePlan
 from service.pipeline.types import DetectorInfo, Options, SlideInfo
 
@@ -18,15 +17,14 @@ from service.pipeline.types import DetectorInfo, Options, SlideInfo
 def trace_result(
     info: SlideInfo,
     plan: TilePlan,
-    tiles: TileFaults,
-    not_in_file: NotInFile,
+    num_unreadable: int,
+    not_in_file: AreaNotInFile,
     detector: DetectorInfo,
     options: Options,
     times_s: Mapping[str, float],
 ) -> Provenance:
     """Detector, code, settings, slide, tiles and times of an analysis."""
     num_tiles = len(plan.tiles)
-    unreadable = tiles.num_unreadable
     return Provenance(
         detector=DetectorFacts(
             name=detector.name,
@@ -48,7 +46,7 @@ def trace_result(
             downsample=plan.downsample,
         ),
         unreadable=UnreadableTiles(
-            num_tiles=unreadable, fraction=unreadable / num_tiles if num_tiles else 0.0
+            num_tiles=num_unreadable, fraction=num_unreadable / num_tiles if num_tiles else 0.0
         ),
         not_in_file=not_in_file,
         times_s={name: round(value, 3) for name, value in times_s.items()},

@@ -1,6 +1,6 @@
-"""Alembic's entry point: runs the migrations on the connection that it is given.
+"""Alembic's entry point: runs the migrations on the connection in its configuration.
 
-There is no other way in: the server migrates at its start, in one transaction.
+Alembic's command line is not supported: the server migrates at its start, in one transaction.
 """
 
 from alembic import context

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.inference.precision import has_bfloat16
+from models.inference.precision import fast_dtype
 from models.network.backbones.efficientnet_lite import EfficientNetLite
 from models.training.frozen_stages import speed_up_frozen_stages
 
@@ -13,7 +13,7 @@ SIZE = torch.Size((2, 3, 64, 64))
 
 @pytest.fixture
 def backbone() -> EfficientNetLite:
-    if not has_bfloat16(CPU):
+    if fast_dtype(CPU) != torch.bfloat16:
         pytest.skip("this processor has no bfloat16")
     torch.manual_seed(0)
     return EfficientNetLite(out_stages=(2, 4), frozen_stages=2).train()

@@ -1,4 +1,4 @@
-"""A slide that arrives is queued, recognised or refused; a refused one leaves nothing."""
+"""A received slide is queued, recognised or refused; a refused slide leaves nothing."""
 
 import hashlib
 from collections.abc import Iterator
@@ -37,16 +37,16 @@ def intake(tmp_path: Path) -> Iterator[Intake]:
     engine.dispose()
 
 
-def arrived(path: Path, filename: str = "SMITH.svs") -> ReceivedFile:
+def receive(path: Path, filename: str = "SMITH.svs") -> ReceivedFile:
     data = path.read_bytes()
     return ReceivedFile(path, hashlib.sha256(data).hexdigest(), len(data), filename)
 
 
 def slide(folder: Path, seed: int = 0, mpp: float | None = 0.5) -> ReceivedFile:
-    return arrived(draw_slide(folder / "upload.part", 256, mpp=mpp, seed=seed))
+    return receive(draw_slide(folder / "upload.part", 256, mpp=mpp, seed=seed))
 
 
-def test_new_slide_is_queued_in_its_place(intake: Intake, tmp_path: Path) -> None:
+def test_new_slide_is_moved_and_queued(intake: Intake, tmp_path: Path) -> None:
     file = slide(tmp_path)
     accepted = accept(intake, file, REQUEST)
     assert accepted.is_queued_now
@@ -60,11 +60,11 @@ def test_same_slide_again_is_recognised(intake: Intake, tmp_path: Path) -> None:
     first = accept(intake, slide(tmp_path), REQUEST)
     again = accept(intake, slide(tmp_path), REQUEST)
     assert (again.slide.id, again.is_queued_now) == (first.slide.id, False)
-    other = accept(intake, slide(tmp_path), replace(REQUEST, accession="C26-2"))
-    assert other.slide.id != first.slide.id
+    renumbered = accept(intake, slide(tmp_path), replace(REQUEST, accession="C26-2"))
+    assert renumbered.slide.id != first.slide.id
 
 
-def test_cancelled_slide_is_queued_anew(intake: Intake, tmp_path: Path) -> None:
+def test_cancelled_slide_is_queued_again(intake: Intake, tmp_path: Path) -> None:
     first = accept(intake, slide(tmp_path), REQUEST)
     intake.slides.cancel(first.slide.id)
     again = accept(intake, slide(tmp_path), REQUEST)
@@ -76,7 +76,7 @@ def test_refused_slide_leaves_nothing(intake: Intake, tmp_path: Path) -> None:
     text = tmp_path / "upload.part"
     text.write_bytes(b"no slide at all" * 100)
     with pytest.raises(NotASlideError):
-        accept(intake, arrived(text), REQUEST)
+        accept(intake, receive(text), REQUEST)
     with pytest.raises(MppMissingError):
         accept(intake, slide(tmp_path, mpp=None), REQUEST)
     assert list(intake.folder.iterdir()) == []
@@ -92,7 +92,7 @@ def test_error_names_the_file_as_the_client_did(intake: Intake, tmp_path: Path) 
     assert list(intake.folder.iterdir()) == []
 
 
-def test_full_queue_takes_only_slides_that_it_has(intake: Intake, tmp_path: Path) -> None:
+def test_full_queue_accepts_only_known_slides(intake: Intake, tmp_path: Path) -> None:
     for seed in (1, 2):
         accept(intake, slide(tmp_path, seed), REQUEST)
     with pytest.raises(QueueFullError):
@@ -101,12 +101,12 @@ def test_full_queue_takes_only_slides_that_it_has(intake: Intake, tmp_path: Path
     assert len(list(intake.folder.iterdir())) == 2
 
 
-def test_number_in_another_form_cannot_be_stored(intake: Intake, tmp_path: Path) -> None:
+def test_accession_that_is_not_normalised_is_refused(intake: Intake, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not normalised"):
         accept(intake, slide(tmp_path), replace(REQUEST, accession=" C26-1"))
 
 
-def test_requests_differ_by_all_that_is_stated(tmp_path: Path) -> None:
+def test_request_digests_differ_by_every_field(tmp_path: Path) -> None:
     file = slide(tmp_path)
     requests = [
         (file, REQUEST),

@@ -1,4 +1,4 @@
-"""What is stated of a slide is kept or refused, wherever it is stated."""
+"""Fields of a slide are accepted or refused, in query and form alike."""
 
 import pytest
 from hypothesis import given
@@ -8,8 +8,8 @@ from service.errors import FieldConflictError, InvalidRequestError, UnknownField
 from service.intake.fields import FIELD_NAMES, SlideFields, StatedFields, field_schemas
 
 
-def stated(*fields: tuple[str, str]) -> StatedFields:
-    """Fields, the first in the query, all others in the form."""
+def gather_fields(*fields: tuple[str, str]) -> StatedFields:
+    """Gathered fields: the first is in the query, all others are in the form."""
     gathered = StatedFields()
     for number, (name, text) in enumerate(fields):
         gathered.add(name, text, "the form" if number else "the query")
@@ -17,12 +17,12 @@ def stated(*fields: tuple[str, str]) -> StatedFields:
 
 
 def test_nothing_stated_gives_defaults() -> None:
-    assert stated().gather() == SlideFields(detector="default")
-    assert not stated().is_stated("detector")
+    assert gather_fields().gather() == SlideFields(detector="default")
+    assert not gather_fields().is_stated("detector")
 
 
 def test_all_fields_are_read() -> None:
-    fields = stated(
+    fields = gather_fields(
         ("detector", "fast"), ("mpp", "0.25"), ("accession", " C26-1"), ("filename", "a.svs")
     )
     assert fields.gather() == SlideFields(
@@ -35,7 +35,10 @@ def test_all_fields_are_read() -> None:
     [("accession", "C26-1", " C26-1 "), ("mpp", "0.5", "0.50"), ("detector", "fast", "fast")],
 )
 def test_same_value_twice_is_stated_once(name: str, first: str, second: str) -> None:
-    assert stated((name, first), (name, second)).gather() == stated((name, first)).gather()
+    assert (
+        gather_fields((name, first), (name, second)).gather()
+        == gather_fields((name, first)).gather()
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,14 +47,14 @@ def test_same_value_twice_is_stated_once(name: str, first: str, second: str) -> 
 )
 def test_two_values_are_refused_naming_both(name: str, first: str, second: str) -> None:
     with pytest.raises(FieldConflictError) as caught:
-        stated((name, first), (name, second))
+        gather_fields((name, first), (name, second))
     for word in (name, first, second, "the query", "the form"):
         assert word in str(caught.value)
 
 
 def test_misspelt_field_is_refused_with_a_guess() -> None:
     with pytest.raises(UnknownFieldError, match=r"'acession'.*did you mean 'accession'.*mpp"):
-        stated(("acession", "C26-1"))
+        gather_fields(("acession", "C26-1"))
 
 
 @pytest.mark.parametrize(
@@ -70,19 +73,19 @@ def test_misspelt_field_is_refused_with_a_guess() -> None:
 )
 def test_wrong_value_is_refused_by_name(name: str, text: str, words: str) -> None:
     with pytest.raises(InvalidRequestError, match=words):
-        stated((name, text))
+        gather_fields((name, text))
 
 
 @given(st.sampled_from(FIELD_NAMES), st.text())
-def test_any_text_is_kept_or_refused(name: str, text: str) -> None:
+def test_any_text_is_accepted_or_refused(name: str, text: str) -> None:
     try:
-        fields = stated((name, text))
+        fields = gather_fields((name, text))
     except InvalidRequestError:
         return
     value = getattr(fields.gather(), name)
     assert value is not None
-    again = value if isinstance(value, str) else repr(value)
-    assert stated((name, text), (name, again)).gather() == fields.gather()
+    text_of_value = value if isinstance(value, str) else repr(value)
+    assert gather_fields((name, text), (name, text_of_value)).gather() == fields.gather()
 
 
 def test_schemas_state_the_limits() -> None:

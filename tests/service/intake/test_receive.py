@@ -1,4 +1,4 @@
-"""A slide that arrives is hashed, counted, named, and never more than there is room for."""
+"""A received slide is hashed, counted, named, and held to the limits."""
 
 import hashlib
 from pathlib import Path
@@ -18,7 +18,7 @@ from service.intake.receive import (
 LIMITS = ReceiveLimits(max_bytes=5_000_000, min_free_bytes=0)
 
 
-def test_file_is_hashed_by_all_that_is_asked(tmp_path: Path) -> None:
+def test_file_is_hashed_by_every_requested_algorithm(tmp_path: Path) -> None:
     with (tmp_path / "slide").open("xb") as file:
         written = HashedFile(file, LIMITS, ["sha512"])
         for piece in (b"II*\x00", b"", b"x" * 1000):
@@ -31,7 +31,7 @@ def test_file_is_hashed_by_all_that_is_asked(tmp_path: Path) -> None:
     assert written.hashes.digest("sha512") == hashlib.sha512(data).digest()
 
 
-def test_no_hashes_are_no_work() -> None:
+def test_no_algorithm_gives_no_digest() -> None:
     hashes = Hashes(())
     hashes.update(b"data")
     with pytest.raises(KeyError):
@@ -60,7 +60,7 @@ def test_announced_size_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("stated_name", "cleaned_name"),
     [
         (None, None),
         ("", None),
@@ -71,8 +71,10 @@ def test_announced_size_is_refused(
         ("x" * 300 + ".svs", "x" * 251 + ".svs"),
     ],
 )
-def test_file_name_is_only_a_name(given: str | None, kept: str | None) -> None:
-    assert clean_name(given) == kept
+def test_file_name_has_no_folders_and_control_characters(
+    stated_name: str | None, cleaned_name: str | None
+) -> None:
+    assert clean_name(stated_name) == cleaned_name
 
 
 @pytest.mark.parametrize(
@@ -86,5 +88,5 @@ def test_file_name_is_only_a_name(given: str | None, kept: str | None) -> None:
         (".svs", ".svs"),
     ],
 )
-def test_suffix_is_one_that_a_slide_could_have(name: str | None, suffix: str) -> None:
+def test_suffix_is_short_and_alphanumeric(name: str | None, suffix: str) -> None:
     assert ReceivedFile(Path("p"), "", 1, name).suffix == suffix

@@ -1,4 +1,4 @@
-"""A slide that takes seconds, and a server that may be killed: if down, it is started again."""
+"""A slide that takes seconds, and a server that is restarted after a test killed it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ def slide_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def deaths(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """While this file exists the worker dies on every slide."""
+    """Path of a file; while it exists, the worker crashes on every slide."""
     return tmp_path_factory.mktemp("deaths") / "deaths"
 
 

@@ -1,4 +1,4 @@
-"""A loaded detector is kept while its weights are the same."""
+"""A loaded detector stays in memory while its digest is the same."""
 
 from dataclasses import replace
 
@@ -10,8 +10,8 @@ from service.pipeline.types import Detector, DetectorInfo
 from tests.service.fake_server import known_cells
 
 
-class Counting:
-    """A catalogue of one detector that counts how often it is loaded."""
+class CountingCatalogue:
+    """A catalogue with a single detector; counts loads."""
 
     def __init__(self) -> None:
         self.info = known_cells().info
@@ -29,7 +29,7 @@ class Counting:
 
 
 def test_detector_is_loaded_once() -> None:
-    catalogue = Counting()
+    catalogue = CountingCatalogue()
     loaded = LoadedDetectors(catalogue)
     first = loaded.get("fake", catalogue.info.digest)
     assert loaded.get("fake", catalogue.info.digest) is first
@@ -37,7 +37,7 @@ def test_detector_is_loaded_once() -> None:
 
 
 def test_detector_whose_weights_changed_is_refused() -> None:
-    catalogue = Counting()
+    catalogue = CountingCatalogue()
     loaded = LoadedDetectors(catalogue)
     loaded.get("fake", catalogue.info.digest)
     before, catalogue.info = catalogue.info, replace(catalogue.info, digest="sha256:" + "1" * 64)

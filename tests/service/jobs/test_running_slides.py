@@ -1,4 +1,4 @@
-"""The slides at work are read while other threads change them."""
+"""The ids of running slides can be read while other threads change them."""
 
 import sys
 import threading
@@ -6,7 +6,7 @@ import threading
 from service.jobs.running_slides import RunningSlides
 
 
-def test_slides_are_those_that_have_begun_and_not_ended() -> None:
+def test_running_slides_have_begun_and_not_ended() -> None:
     running = RunningSlides()
     running.add("a")
     running.add("b")
@@ -15,7 +15,7 @@ def test_slides_are_those_that_have_begun_and_not_ended() -> None:
     assert running.ids() == ("b",)
 
 
-def test_ids_can_be_walked_while_other_threads_change_them() -> None:
+def test_ids_can_be_iterated_while_other_threads_change_them() -> None:
     running = RunningSlides()
     stop = threading.Event()
 

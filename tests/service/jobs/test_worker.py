@@ -1,4 +1,4 @@
-"""Slides get to their end whatever dies on the way, and are worked on once."""
+"""Slides are analysed to the end, and once, although worker or server are killed meanwhile."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ def is_gone(pid: int) -> bool:
 
 
 def results(server: RunningServer, slide_id: str) -> tuple[Any, str]:
-    """All that must not depend on what happened on the way."""
+    """Report and annotations, without provenance: these must not depend on interruptions."""
     report = server.client.get(f"/v1/slides/{slide_id}/report").raise_for_status().json()
     report.pop("provenance")
     links = server.status(slide_id)["links"]
@@ -26,7 +26,7 @@ def results(server: RunningServer, slide_id: str) -> tuple[Any, str]:
 
 
 def begin(server: RunningServer, slide: Path, tiles: int = 1, **query: str) -> dict[str, Any]:
-    """A slide of which so many tiles are done."""
+    """The status of a new slide after at least `tiles` tiles are done."""
     answer = server.post(slide, **query)
     assert answer.status_code == 202
     return server.wait_until(answer.json()["id"], lambda status: status["tiles_done"] >= tiles)
@@ -35,20 +35,20 @@ def begin(server: RunningServer, slide: Path, tiles: int = 1, **query: str) -> d
 def test_killed_worker_leaves_no_trace_in_the_result(
     server: RunningServer, slide_file: Path
 ) -> None:
-    whole = begin(server, slide_file, accession="whole")["id"]
-    server.wait_until_ended(whole)
-    cut = begin(server, slide_file, tiles=9, accession="cut")["id"]
+    undisturbed = begin(server, slide_file, accession="undisturbed")["id"]
+    server.wait_until_ended(undisturbed)
+    interrupted = begin(server, slide_file, tiles=9, accession="interrupted")["id"]
     pid = server.worker_pid()
     os.kill(pid, signal.SIGKILL)
     assert server.client.get("/healthz").status_code == 200
     wait_for(lambda: (server.data / "worker.pid").exists() and server.worker_pid() != pid, 8.0)
-    assert server.wait_until_ended(cut)["status"] == "done"
-    assert results(server, cut) == results(server, whole)
+    assert server.wait_until_ended(interrupted)["status"] == "done"
+    assert results(server, interrupted) == results(server, undisturbed)
     assert '"starts": 1' in server.logged()
     assert not list((server.data / "blobs").rglob("*.arrow"))
 
 
-def test_slide_goes_on_after_a_restart(server: RunningServer, slide_file: Path) -> None:
+def test_slide_is_resumed_after_a_restart(server: RunningServer, slide_file: Path) -> None:
     slide = begin(server, slide_file, tiles=9, accession="restart")
     with server.client.stream("GET", slide["links"]["events"]) as events:
         assert next(events.iter_lines()) == "event: status"

@@ -1,4 +1,4 @@
-"""A slide's job ends in done, failed or cancelled, and says why in words fit for a client."""
+"""A slide's job ends in done, failed or cancelled, with a reason that clients may see."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ import pytest
 
 from service.errors import AnalysisCancelledError
 from service.jobs.loaded_detectors import LoadedDetectors
-from service.jobs.workflow import ProgressNote, SlideJob
+from service.jobs.workflow import ProgressWriter, SlideJob
 from service.pipeline.thumbnail import draw_thumbnail
 from service.pipeline.types import Detections, Progress, TileBatch
 from service.settings import read_settings
@@ -24,8 +24,8 @@ ID = "7f0c1c0e-5a52-4a8e-9d6d-6b2f6d0b1a11"
 
 
 @dataclass(frozen=True)
-class Bench:
-    """A job on a slide in a folder, with a plain call for a durable step."""
+class JobBench:
+    """A job on a slide in a folder; its durable steps are plain calls."""
 
     job: SlideJob
     slides: Slides
@@ -37,20 +37,20 @@ class Bench:
         return self.slides.get(ID).status
 
 
-class OneDetector(FakeCatalogue):
-    """Loads the detector that it is given."""
+class SingleDetectorCatalogue(FakeCatalogue):
+    """A catalogue whose only detector calls `detect`."""
 
     def __init__(self, detect: Callable[[TileBatch], Detections]) -> None:
         super().__init__(0, Path("/nowhere"))
         self.info = known_cells().info
         self.detect = detect
 
-    def load(self, name: str) -> "OneDetector":  # type: ignore[override]
+    def load(self, name: str) -> "SingleDetectorCatalogue":  # type: ignore[override]
         return self
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path) -> Iterator[JobBench]:
     engine = open_database(results_url(tmp_path / "results.sqlite"))
     migrate(engine)
     slides, blobs = Slides(engine), open_local_blobs(tmp_path)
@@ -75,16 +75,16 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         on_start=lambda _: None,
         on_end=lambda _: None,
     )
-    yield Bench(job, slides, blobs, steps)
+    yield JobBench(job, slides, blobs, steps)
     engine.dispose()
 
 
-def with_detector(bench: Bench, detect: Callable[[TileBatch], Detections]) -> Bench:
-    detectors = LoadedDetectors(OneDetector(detect))
+def with_detector(bench: JobBench, detect: Callable[[TileBatch], Detections]) -> JobBench:
+    detectors = LoadedDetectors(SingleDetectorCatalogue(detect))
     return replace(bench, job=replace(bench.job, detectors=detectors))
 
 
-def test_slide_ends_with_all_that_was_found(bench: Bench) -> None:
+def test_done_slide_has_all_detections(bench: JobBench) -> None:
     assert bench.run() == "done"
     with bench.blobs.open(detections_key(ID)) as source:
         assert len(DetectionsFile(source)) == len(CELLS_XY)
@@ -93,7 +93,7 @@ def test_slide_ends_with_all_that_was_found(bench: Bench) -> None:
         bench.blobs.get(bench.steps["group-0"])
 
 
-def test_finished_groups_are_not_done_again(bench: Bench) -> None:
+def test_finished_groups_are_not_analysed_again(bench: JobBench) -> None:
     batches = 0
 
     def die_late(batch: TileBatch) -> Detections:
@@ -113,7 +113,7 @@ def test_finished_groups_are_not_done_again(bench: Bench) -> None:
     assert bench.slides.get(ID).report["num_cells"] == len(CELLS_XY)
 
 
-def test_unforeseen_error_is_told_without_its_details(bench: Bench) -> None:
+def test_unexpected_error_is_stored_without_details(bench: JobBench) -> None:
     def fail(batch: TileBatch) -> Detections:
         raise ZeroDivisionError("secret")
 
@@ -123,7 +123,7 @@ def test_unforeseen_error_is_told_without_its_details(bench: Bench) -> None:
     assert "secret" not in str(slide.error_detail)
 
 
-def test_full_disk_is_told_as_such(bench: Bench) -> None:
+def test_full_disk_is_stored_as_such(bench: JobBench) -> None:
     def fail(batch: TileBatch) -> Detections:
         raise OSError(28, "No space left on device")
 
@@ -131,7 +131,7 @@ def test_full_disk_is_told_as_such(bench: Bench) -> None:
     assert bench.slides.get(ID).error_name == "NoSpaceError"
 
 
-def test_foreseen_error_names_no_path_of_the_server(bench: Bench, tmp_path: Path) -> None:
+def test_expected_error_names_no_path_of_the_server(bench: JobBench, tmp_path: Path) -> None:
     (tmp_path / "slides" / f"{ID}.svs").write_bytes(b"II*\x00broken")
     assert bench.run() == "failed"
     slide = bench.slides.get(ID)
@@ -139,7 +139,7 @@ def test_foreseen_error_names_no_path_of_the_server(bench: Bench, tmp_path: Path
     assert str(tmp_path) not in str(slide.error_detail)
 
 
-def test_cancelled_slide_stops(bench: Bench) -> None:
+def test_cancelled_slide_stops(bench: JobBench) -> None:
     def cancel(batch: TileBatch) -> Detections:
         bench.slides.cancel(ID)
         return known_cells().detect(batch)
@@ -147,36 +147,36 @@ def test_cancelled_slide_stops(bench: Bench) -> None:
     assert with_detector(bench, cancel).run() == "cancelled"
 
 
-def test_slide_that_was_cancelled_while_no_worker_lived_stops_at_once(bench: Bench) -> None:
+def test_slide_that_was_cancelled_while_no_worker_lived_stops_at_once(bench: JobBench) -> None:
     bench.slides.start(ID, 1)
     bench.slides.cancel(ID)
     assert bench.run() == "cancelled"
     assert bench.steps == {}
 
 
-def test_slide_begun_too_often_is_given_up(bench: Bench) -> None:
+def test_slide_begun_too_often_is_given_up(bench: JobBench) -> None:
     for _ in range(3):
         bench.slides.start(ID, 1)
     assert bench.run() == "failed"
     assert bench.slides.get(ID).error_name == "AnalysisCrashedError"
 
 
-def test_ended_slide_is_left_alone(bench: Bench) -> None:
+def test_ended_slide_is_left_alone(bench: JobBench) -> None:
     bench.run()
     assert bench.run() == "done"
 
 
-def test_progress_is_written_at_most_twice_a_second(bench: Bench) -> None:
+def test_progress_is_written_at_most_twice_a_second(bench: JobBench) -> None:
     bench.slides.start(ID, 1)
-    note = ProgressNote(bench.slides, ID)
-    for done in range(1, 100):
-        note(Progress(done, 100))
+    write_progress = ProgressWriter(bench.slides, ID)
+    for tiles_done in range(1, 100):
+        write_progress(Progress(tiles_done, 100))
     assert bench.slides.get(ID).tiles_done == 1
-    note(Progress(100, 100))
+    write_progress(Progress(100, 100))
     assert bench.slides.get(ID).tiles_done == 100
     bench.slides.cancel(ID)
     with pytest.raises(AnalysisCancelledError):
-        note(Progress(100, 100))
+        write_progress(Progress(100, 100))
 
 
 def test_thumbnail_of_a_slide_without_mpp(tmp_path: Path) -> None:

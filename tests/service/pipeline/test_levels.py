@@ -5,7 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.pipeline.levels import StatedLevel, pictures_agree, plausible_downsamples
+from service.pipeline.levels import (
+    StatedLevel,
+    choose_levels,
+    pictures_agree,
+    plausible_downsamples,
+)
 
 TILE = (256, 256)
 sides = st.integers(4_000, 200_000)
@@ -53,6 +58,14 @@ def test_a_downsample_that_is_no_whole_number_is_openslides_own() -> None:
     full = 50_000, 40_000
     size = round(50_000 / 3.3), round(40_000 / 3.3)
     assert plausible_downsamples(state(size, full), full) == [pytest.approx(3.3, rel=1e-4)]
+
+
+def test_a_level_of_level_0s_own_size_is_left_out() -> None:
+    full = StatedLevel(0, (5_000, 4_000), TILE, 1.0)
+    copy = StatedLevel(1, (5_000, 4_000), TILE, 1.0)
+    chosen = choose_levels([full, copy], [], lambda level, x, y, width, height: textured(0))
+    assert [level.index for level in chosen.levels] == [0]
+    assert "own size" in chosen.left_out[0]
 
 
 def textured(seed: int) -> np.ndarray:

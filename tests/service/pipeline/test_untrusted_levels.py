@@ -15,7 +15,7 @@ from service.errors import TooMuchUnreadableError
 from service.pipeline import analyse_slide
 from service.pipeline.slide import check_slide, open_slide
 from service.pipeline.tissue import find_tissue
-from service.pipeline.types import Analysis, InputSpec, Options
+from service.pipeline.types import Analysis, InputSpec, Options, QualityCode
 from tests.service.pipeline.pyramids import (
     TILE_PX,
     NucleusDetector,
@@ -116,7 +116,8 @@ def test_a_page_that_is_no_level_is_left_out_and_told(
     assert analysis.slide.level_downsamples == (1.0,)
     (sentence,) = analysis.slide.left_out_levels
     assert "level 1" in sentence
-    assert analysis.report.provenance["slide"]["left_out_levels"] == (sentence,)
+    assert analysis.report.provenance.slide.left_out_levels == (sentence,)
+    assert sentence in [flag.text for flag in analysis.report.quality]
 
 
 def test_a_wrong_page_does_not_cost_the_right_ones(tmp_path: Path, picture: Pixels) -> None:
@@ -124,12 +125,6 @@ def test_a_wrong_page_does_not_cost_the_right_ones(tmp_path: Path, picture: Pixe
     info = check_slide(write_pyramid(tmp_path / "a.tif", levels))
     assert info.level_downsamples == (1.0, 4.0, 8.0)
     assert len(info.left_out_levels) == 1
-
-
-def test_a_level_of_level_0s_own_size_is_left_out(tmp_path: Path, picture: Pixels) -> None:
-    info = check_slide(write_pyramid(tmp_path / "a.tif", [picture, picture]))
-    assert info.level_downsamples == (1.0,)
-    assert "own size" in info.left_out_levels[0]
 
 
 @pytest.mark.parametrize("glass", [235, 255])
@@ -186,6 +181,9 @@ def test_tissue_missing_from_level_0_is_told_and_counts_as_unreadable(
     assert missing.area_mm2 == pytest.approx(tile_mm2)
     assert 0.2 * tile_mm2 < missing.with_tissue_area_mm2 < 1.2 * tile_mm2
     assert analysis.report.adequacy.unreadable_area_mm2 >= missing.with_tissue_area_mm2
+    codes = [flag.code for flag in analysis.report.quality]
+    assert QualityCode.AREA_NOT_IN_FILE in codes
+    assert QualityCode.UNREADABLE_AREA in codes
     assert analysis.report.provenance.unreadable.num_tiles >= 1
     low, high = np.array([4, 3]) * TILE_PX, np.array([5, 4]) * TILE_PX
     places = expected[0]
@@ -250,6 +248,7 @@ def test_a_container_without_a_table_of_tiles_is_asked_for_its_pixels(
     path = write_pyramid(tmp_path / "low.tif", [*levels, macro(picture)], missing)
     analysis = assert_same_cells(path, DETECTORS[0], expected)
     assert analysis.slide.level_downsamples == (1.0, 4.0)
+    assert [flag.code for flag in analysis.report.quality][:1] == [QualityCode.LEVELS_LEFT_OUT]
     assert analysis.report.adequacy.unreadable_area_mm2 == 0
     block = {(row, column) for row in range(4) for column in range(1, 4)}
     path = write_pyramid(tmp_path / "full.tif", levels, {0: block})

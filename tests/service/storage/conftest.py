@@ -1,4 +1,4 @@
-"""A real results database in a file, for each test its own."""
+"""A results database in a file, new for each test."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

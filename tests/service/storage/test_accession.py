@@ -1,4 +1,4 @@
-"""A number has one form, however it was written."""
+"""Accessions are normalised or refused."""
 
 import unicodedata
 
@@ -27,7 +27,7 @@ def normalised_or_none(text: str) -> str | None:
         ("C26  1", "C26  1"),
     ],
 )
-def test_number_is_trimmed_and_composed(text: str, accession: str) -> None:
+def test_accession_is_trimmed_and_composed(text: str, accession: str) -> None:
     assert normalise_accession(text) == accession
 
 
@@ -45,7 +45,7 @@ def test_number_is_trimmed_and_composed(text: str, accession: str) -> None:
         ("C26\N{REPLACEMENT CHARACTER}", "no UTF-8"),
     ],
 )
-def test_what_cannot_be_seen_is_refused_by_name(text: str, words: str) -> None:
+def test_invisible_character_is_refused_by_name(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         normalise_accession(text)
 
@@ -62,6 +62,6 @@ def test_normalising_again_changes_nothing(text: str) -> None:
 
 
 @given(st.text(), st.sampled_from(["", " ", "\t", "\r\n"]), st.sampled_from(["NFC", "NFD"]))
-def test_ways_to_write_a_number_are_one(text: str, around: str, form: str) -> None:
+def test_spellings_of_an_accession_are_equal(text: str, around: str, form: str) -> None:
     written = around + unicodedata.normalize(form, text) + around  # type: ignore[arg-type]
     assert normalised_or_none(written) == normalised_or_none(text)

@@ -1,4 +1,4 @@
-"""Blobs are kept whole, read in parts, and deleted by folder."""
+"""Blobs are written whole, read in parts, and deleted by folder."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from service.storage.blobs import group_key, groups_prefix, open_local_blobs, slide_prefix
 
 
-def test_blob_comes_back(tmp_path: Path) -> None:
+def test_blob_is_read_as_last_written(tmp_path: Path) -> None:
     blobs = open_local_blobs(tmp_path)
     blobs.put("a/b", b"first")
     blobs.put("a/b", b"second")
@@ -22,7 +22,7 @@ def test_missing_blob_is_not_found(tmp_path: Path) -> None:
         open_local_blobs(tmp_path).get("a")
 
 
-def test_groups_of_a_run_go_and_the_rest_stays(tmp_path: Path) -> None:
+def test_groups_of_a_run_are_deleted_alone(tmp_path: Path) -> None:
     blobs = open_local_blobs(tmp_path)
     for key in (group_key("s", 1, 0), group_key("s", 10, 0), "slides/s/detections.parquet"):
         blobs.put(key, b"x")

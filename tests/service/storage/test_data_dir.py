@@ -1,4 +1,4 @@
-"""A data directory has one server and one worker."""
+"""A data directory has at most one server and one worker."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from service.errors import ConfigError, DataDirectoryBusyError
 from service.storage.data_dir import DataDir
 
 
-def test_second_of_a_kind_is_refused(tmp_path: Path) -> None:
+def test_second_server_is_refused(tmp_path: Path) -> None:
     data_dir = DataDir(tmp_path)
     data_dir.create()
     lock = data_dir.lock("server")

@@ -1,4 +1,4 @@
-"""The migrations make exactly the tables of the models, and can be run again."""
+"""The migrations create exactly the tables of the models, and can be repeated."""
 
 import sqlite3
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_readers_do_not_wait_for_the_writer(engine: Engine) -> None:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
 
 
-def test_write_ahead_log_is_kept_in_the_file(tmp_path: Path) -> None:
+def test_write_ahead_log_is_set_in_the_file(tmp_path: Path) -> None:
     use_write_ahead_log(tmp_path / "jobs.sqlite")
     connection = sqlite3.connect(tmp_path / "jobs.sqlite")
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)

@@ -1,4 +1,4 @@
-"""Detections come back from disk as they were, in pieces, and by area without reading it all."""
+"""Stored detections are read unchanged, by row group, and by area without the whole file."""
 
 import io
 import uuid
@@ -63,25 +63,27 @@ def assert_same(left: Detections, right: Detections) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 100])
-def test_group_comes_back(count: int) -> None:
+def test_group_is_decoded_as_encoded(count: int) -> None:
     detections = random_detections(count) if count else no_detections(len(BETHESDA))
     group = GroupResult(detections, (3, 7), limited_tiles=(4,))
-    back = decode_group(encode_group(group, BETHESDA), BETHESDA)
-    assert_same(back.detections, group.detections)
-    np.testing.assert_array_equal(back.detections.tile_index, group.detections.tile_index)
-    assert back.unreadable_tiles == (3, 7)
-    assert back.limited_tiles == (4,)
+    decoded = decode_group(encode_group(group, BETHESDA), BETHESDA)
+    assert_same(decoded.detections, group.detections)
+    np.testing.assert_array_equal(decoded.detections.tile_index, group.detections.tile_index)
+    assert decoded.unreadable_tiles == (3, 7)
+    assert decoded.limited_tiles == (4,)
 
 
 @pytest.mark.parametrize("bounds", [None, (10, 20, 300, 400)])
-def test_file_says_all_that_an_export_needs(bounds: tuple[int, int, int, int] | None) -> None:
+def test_file_states_the_metadata_that_exports_need(
+    bounds: tuple[int, int, int, int] | None,
+) -> None:
     slide = SlideInfo(**{**SLIDE.__dict__, "bounds_xywh": bounds})
     facts = DetectionFacts(BETHESDA, slide, SOURCE)
     assert DetectionsFile(io.BytesIO(encode_detections(random_detections(2), facts))).facts == facts
 
 
 @pytest.mark.parametrize("count", [0, 1, ROW_GROUP_SIZE + 1])
-def test_file_is_read_in_pieces(count: int) -> None:
+def test_file_is_read_by_row_groups(count: int) -> None:
     detections = random_detections(count)
     file = DetectionsFile(io.BytesIO(encode_detections(detections, FACTS)))
     chunks = list(file.chunks())
@@ -94,7 +96,7 @@ def test_file_is_read_in_pieces(count: int) -> None:
         assert chunks[0].ids.tolist() == expected.tolist()
 
 
-def test_others_find_named_columns_of_plain_types_with_statistics() -> None:
+def test_columns_are_named_plainly_typed_and_have_statistics() -> None:
     table = pq.read_table(io.BytesIO(encode_detections(random_detections(20), FACTS)))
     types = {field.name: str(field.type) for field in table.schema}
     names = [f"score_{cell_class.name}" for cell_class in BETHESDA]
@@ -111,8 +113,8 @@ def test_others_find_named_columns_of_plain_types_with_statistics() -> None:
     )
     metadata = pq.read_metadata(io.BytesIO(encode_detections(random_detections(20), FACTS)))
     columns = [metadata.row_group(0).column(index) for index in range(metadata.num_columns)]
-    without = [each.path_in_schema for each in columns if not each.is_stats_set]
-    assert without == ["id"]
+    without_statistics = [col.path_in_schema for col in columns if not col.is_stats_set]
+    assert without_statistics == ["id"]
 
 
 coordinates = st.integers(-20, 320).map(float)
@@ -127,7 +129,7 @@ areas = st.tuples(coordinates, coordinates, coordinates, coordinates).filter(
     st.booleans(),
 )
 @settings(deadline=None)
-def test_reading_by_area_leaves_out_no_cell_of_it(
+def test_reading_by_area_returns_every_cell_in_it(
     corner: list[tuple[float, float]], area: tuple[float, float, float, float], is_ordered: bool
 ) -> None:
     low = np.array(corner, np.float32).reshape(-1, 2)
@@ -139,11 +141,11 @@ def test_reading_by_area_leaves_out_no_cell_of_it(
         patch.setattr(stored, "ROW_GROUP_SIZE", 4)
         file = DetectionsFile(io.BytesIO(encode_detections(cells, FACTS)))
     in_area = Filters(bbox_xyxy=area)
-    pruned, whole = (
+    ids_by_area, ids_of_whole_file = (
         [cell_id for chunk in in_area.keep(chunks) for cell_id in chunk.ids.tolist()]
         for chunks in (file.chunks(area), file.chunks())
     )
-    assert pruned == whole
+    assert ids_by_area == ids_of_whole_file
 
 
 def test_a_small_area_of_a_large_slide_reads_little_of_the_file() -> None:
@@ -168,8 +170,8 @@ def test_a_small_area_of_a_large_slide_reads_little_of_the_file() -> None:
     assert reads.num_bytes < len(encoded) / 3
 
 
-def test_file_of_before_ids_and_class_scores_is_still_read() -> None:
-    """`files/` was written by the version before; its detections are `random_detections(50)`."""
+def test_file_of_an_earlier_version_without_ids_and_class_scores_is_read() -> None:
+    """An earlier version wrote `files/`; the detections in it are `random_detections(50)`."""
     data = (FILES / "detections_without_class_scores.parquet").read_bytes()
     file = DetectionsFile(io.BytesIO(data), SOURCE.slide_sha256, SOURCE.detector_digest)
     assert file.facts == FACTS
@@ -185,7 +187,7 @@ def test_file_of_before_ids_and_class_scores_is_still_read() -> None:
         DetectionsFile(io.BytesIO(data))
 
 
-def test_group_of_before_class_scores_is_still_read() -> None:
+def test_group_of_an_earlier_version_without_class_scores_is_read() -> None:
     group = decode_group((FILES / "group_without_class_scores.arrow").read_bytes(), BETHESDA)
     expected = random_detections(50)
     np.testing.assert_array_equal(group.detections.bbox_xyxy, expected.bbox_xyxy)

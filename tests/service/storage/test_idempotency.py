@@ -1,4 +1,4 @@
-"""A key gives its first answer again, and only to the same request."""
+"""A key returns its first response, and only for the same request."""
 
 import pytest
 from sqlalchemy import Engine
@@ -12,7 +12,7 @@ def keys(engine: Engine) -> IdempotencyKeys:
     return IdempotencyKeys(engine)
 
 
-def test_first_answer_is_given_again(keys: IdempotencyKeys) -> None:
+def test_first_response_is_repeated(keys: IdempotencyKeys) -> None:
     answer = FirstAnswer("digest", 202, {"id": "1"})
     assert keys.claim("k") is None
     keys.answer("k", answer)
@@ -43,7 +43,7 @@ def test_answered_key_is_not_released(keys: IdempotencyKeys) -> None:
     assert keys.claim("k") is not None
 
 
-def test_key_held_by_a_dead_server_is_freed(keys: IdempotencyKeys) -> None:
+def test_key_held_by_a_crashed_server_is_freed(keys: IdempotencyKeys) -> None:
     keys.claim("k")
     keys.forget_stale()
     assert keys.claim("k") is None

@@ -1,4 +1,4 @@
-"""Older data directories keep every slide and result when they are brought up to date."""
+"""Migrating an older data directory preserves every slide and result."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ def old(tmp_path: Path) -> Iterator[Engine]:
 
 
 def put(engine: Engine, slide_id: str, accession: str | None, status: str = "queued") -> str:
-    """Adds a slide as the first version did; its identity."""
+    """The identity of a slide, which is added as the first version added it."""
     parts = ["a" * 64, "sha256:0", 0.5, accession]
     identity = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     with engine.begin() as connection:
@@ -56,31 +56,31 @@ def put(engine: Engine, slide_id: str, accession: str | None, status: str = "que
     return identity
 
 
-def slide_that_a_repeat_finds(engine: Engine, accession: str | None) -> Slide | None:
+def find_slide_of_repeated_upload(engine: Engine, accession: str | None) -> Slide | None:
     new = NewSlide("new", "a" * 64, "default", "sha256:0", 0.5, accession, "slide.svs", ".svs", 1)
     return Slides(engine).find(new.identity)
 
 
-def test_number_is_rewritten_with_its_identity(old: Engine) -> None:
+def test_accession_is_normalised_with_its_identity(old: Engine) -> None:
     put(old, "1", " C26-1 ")
-    kept = put(old, "2", "C26-2")
+    identity = put(old, "2", "C26-2")
     migrate(old)
-    repeated = slide_that_a_repeat_finds(old, "C26-1")
+    repeated = find_slide_of_repeated_upload(old, "C26-1")
     assert repeated is not None
     assert (repeated.id, repeated.accession) == ("1", "C26-1")
-    assert Slides(old).get("2").identity == kept
+    assert Slides(old).get("2").identity == identity
 
 
-def test_number_without_a_visible_letter_is_none(old: Engine) -> None:
+def test_accession_without_a_visible_character_becomes_none(old: Engine) -> None:
     put(old, "1", " \x00\N{ZERO WIDTH SPACE} ")
     migrate(old)
-    repeated = slide_that_a_repeat_finds(old, None)
+    repeated = find_slide_of_repeated_upload(old, None)
     assert repeated is not None
     assert (repeated.id, repeated.accession) == ("1", None)
 
 
 @pytest.mark.parametrize(
-    ("slides", "finder"),
+    ("slides", "recognised_id"),
     [
         ([("C26-1", "queued"), (" C26-1", "done"), ("C26-1\t", "failed")], "1"),
         ([("C26-1", "done"), (" C26-1", "done")], "0"),
@@ -89,17 +89,17 @@ def test_number_without_a_visible_letter_is_none(old: Engine) -> None:
         ([("", "done"), (None, "queued")], "0"),
     ],
 )
-def test_slides_of_one_number_all_stay(
-    old: Engine, slides: list[tuple[str | None, str]], finder: str
+def test_all_slides_of_an_accession_stay(
+    old: Engine, slides: list[tuple[str | None, str]], recognised_id: str
 ) -> None:
-    for place, (accession, status) in enumerate(slides):
-        put(old, str(place), accession, status)
+    for index, (accession, status) in enumerate(slides):
+        put(old, str(index), accession, status)
     migrate(old)
-    kept = Slides(old).page(None, None, 10).slides
-    assert {slide.id: slide.status for slide in kept} == {
-        str(place): status for place, (_, status) in enumerate(slides)
+    migrated = Slides(old).page(None, None, 10).slides
+    assert {slide.id: slide.status for slide in migrated} == {
+        str(index): status for index, (_, status) in enumerate(slides)
     }
-    assert len({slide.accession for slide in kept}) == 1
-    repeated = slide_that_a_repeat_finds(old, kept[0].accession)
+    assert len({slide.accession for slide in migrated}) == 1
+    repeated = find_slide_of_repeated_upload(old, migrated[0].accession)
     assert repeated is not None
-    assert repeated.id == finder
+    assert repeated.id == recognised_id

@@ -1,4 +1,4 @@
-"""A slide's status changes only in the ways that make sense, whoever asks first."""
+"""A slide's status changes only along the allowed transitions."""
 
 from collections.abc import Callable
 
@@ -21,14 +21,14 @@ def test_same_identity_is_the_same_slide(slides: Slides, new_slide: Make) -> Non
     assert again.id == first.id
 
 
-def test_other_mpp_is_another_slide(slides: Slides, new_slide: Make) -> None:
+def test_different_mpp_makes_a_different_slide(slides: Slides, new_slide: Make) -> None:
     first, _ = slides.add(new_slide())
-    other, is_new = slides.add(new_slide(mpp=0.25))
+    second, is_new = slides.add(new_slide(mpp=0.25))
     assert is_new
-    assert other.id != first.id
+    assert second.id != first.id
 
 
-def test_times_come_back_in_utc(slides: Slides, new_slide: Make) -> None:
+def test_times_are_returned_in_utc(slides: Slides, new_slide: Make) -> None:
     slide, _ = slides.add(new_slide())
     assert slides.get(slide.id).created_at == slide.created_at
 
@@ -60,8 +60,12 @@ def test_finished_slide_keeps_its_report(slides: Slides, new_slide: Make) -> Non
     slides.start(slide.id, 1)
     assert slides.note_progress(slide.id, 3, 10)
     assert slides.finish(slide.id, {"counts": {"NILM": 2}}, 2)
-    done = slides.get(slide.id)
-    assert (done.status, done.tiles_done, done.report) == ("done", 10, {"counts": {"NILM": 2}})
+    finished = slides.get(slide.id)
+    assert (finished.status, finished.tiles_done, finished.report) == (
+        "done",
+        10,
+        {"counts": {"NILM": 2}},
+    )
     assert not slides.fail(slide.id, "InternalError", "too late")
     assert slides.start(slide.id, 1) is None
 
@@ -81,7 +85,7 @@ def test_running_slide_is_asked_to_stop(slides: Slides, new_slide: Make) -> None
     assert slides.get(slide.id).status == Status.CANCELLED
 
 
-def test_job_of_an_earlier_run_has_no_say(slides: Slides, new_slide: Make) -> None:
+def test_job_of_an_earlier_run_is_ignored(slides: Slides, new_slide: Make) -> None:
     slide, _ = slides.add(new_slide())
     slides.cancel(slide.id)
     assert slides.requeue(slide.id)
@@ -92,7 +96,7 @@ def test_job_of_an_earlier_run_has_no_say(slides: Slides, new_slide: Make) -> No
     assert started.status == Status.RUNNING
 
 
-def test_starts_are_counted_until_something_is_finished(slides: Slides, new_slide: Make) -> None:
+def test_starts_are_counted_until_a_group_is_finished(slides: Slides, new_slide: Make) -> None:
     slide, _ = slides.add(new_slide())
     for _ in range(3):
         slides.start(slide.id, 1)

@@ -1,4 +1,4 @@
-"""Pages of the list hide no slide and cost the same, however many slides there are."""
+"""Paging lists every slide, with a number of queries that does not depend on their number."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,14 +16,14 @@ Make = Callable[..., NewSlide]
 
 
 def fill(slides: Slides, new_slide: Make, count: int) -> list[str]:
-    """Ids of so many waiting slides, newest first."""
+    """Ids of `count` new queued slides, newest first."""
     added = [slides.add(new_slide(f"{number:064x}"))[0].id for number in range(count)]
     return added[::-1]
 
 
 @contextmanager
-def counted(engine: Engine) -> Iterator[list[str]]:
-    """The statements that are sent to the database meanwhile."""
+def count_statements(engine: Engine) -> Iterator[list[str]]:
+    """SQL statements that are executed in this context."""
     statements: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
@@ -67,26 +67,26 @@ def test_deletions_while_paging_hide_no_slide(slides: Slides, new_slide: Make) -
     assert ids(slides.page(None, first.end, 3)) == newest_first[3:]
 
 
-def test_slides_of_one_moment_are_all_listed(
+def test_slides_created_at_the_same_time_are_all_listed(
     slides: Slides, new_slide: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from service.storage import results
 
     moment = results.datetime.now(results.UTC)
 
-    class Stopped:
+    class StoppedClock:
         @staticmethod
         def now(_zone: object) -> object:
             return moment
 
-    monkeypatch.setattr(results, "datetime", Stopped)
+    monkeypatch.setattr(results, "datetime", StoppedClock)
     added = fill(slides, new_slide, 5)
     first = slides.page(None, None, 2)
     second = slides.page(None, first.end, 3)
     assert sorted(ids(first) + ids(second)) == sorted(added)
 
 
-def test_queue_positions_are_those_of_single_slides(slides: Slides, new_slide: Make) -> None:
+def test_queue_positions_agree_with_those_of_single_slides(slides: Slides, new_slide: Make) -> None:
     newest_first = fill(slides, new_slide, 4)
     slides.start(newest_first[-1], 1)
     slides.cancel(newest_first[1])
@@ -101,10 +101,10 @@ def test_page_takes_three_queries(
     engine: Engine, slides: Slides, new_slide: Make, count: int
 ) -> None:
     fill(slides, new_slide, count)
-    with counted(engine) as statements:
-        began_s = time.monotonic()
+    with count_statements(engine) as statements:
+        start_s = time.monotonic()
         page = slides.page(Status.QUEUED, None, 500)
-        duration_s = time.monotonic() - began_s
+        duration_s = time.monotonic() - start_s
     assert len(page.slides) == len(page.queue_positions) == count
     assert len(statements) == 3
     assert duration_s < 1.0
@@ -114,16 +114,16 @@ def test_reports_are_not_read_with_the_list(
     engine: Engine, slides: Slides, new_slide: Make
 ) -> None:
     fill(slides, new_slide, 1)
-    with counted(engine) as statements:
+    with count_statements(engine) as statements:
         slides.page(None, None, 10)
     assert not any("report" in statement for statement in statements)
 
 
-def test_page_is_found_by_index(engine: Engine, slides: Slides, new_slide: Make) -> None:
+def test_page_is_read_by_index(engine: Engine, slides: Slides, new_slide: Make) -> None:
     fill(slides, new_slide, 3)
     place = slides.page(None, None, 1).end
     for status in (None, Status.QUEUED):
-        with counted(engine) as statements:
+        with count_statements(engine) as statements:
             slides.page(status, place, 1)
         query = next(statement for statement in statements if "ORDER BY slides" in statement)
         with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""A worker is alive for as long as it gives signs of life."""
+"""A worker counts as alive while its heartbeats are recent."""
 
 from sqlalchemy import Engine
 

@@ -1,4 +1,4 @@
-"""GeoJSON objects as QuPath writes them, and slides that are only facts."""
+"""GeoJSON objects as QuPath writes them, and slides without pixels."""
 
 import json
 from pathlib import Path
@@ -54,10 +54,10 @@ def make_slide(
     names: tuple[str, ...] | None = None,
     regions: tuple[Any, ...] = (),
 ) -> LabelledSlide:
-    """A slide of these cells, of class NILM unless named."""
+    """A slide with these cells, of class NILM unless `names` are given."""
     bbox: NDArray[np.float64] = np.asarray(bbox_xyxy, np.float64).reshape(-1, 4)
     centre = (bbox[:, :2] + bbox[:, 2:]) / 2
-    called = names or ("NILM",) * len(bbox)
-    annotations = Annotations(bbox, centre, called, regions, {}, frozenset(called))
+    class_names = names or ("NILM",) * len(bbox)
+    annotations = Annotations(bbox, centre, class_names, regions, {}, frozenset(class_names))
     source = Source(Path("a.svs"), Path("a.geojson"))
     return LabelledSlide(source, "a", info or make_info(), annotations)

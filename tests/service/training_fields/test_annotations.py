@@ -1,4 +1,4 @@
-"""Objects become cells at their place on the slide; whatever is doubtful is refused."""
+"""Objects become cells at their position on the slide; doubtful objects are refused."""
 
 from pathlib import Path
 from typing import Any
@@ -28,26 +28,26 @@ def test_a_cell_is_the_box_around_its_outline_and_its_nucleus_is_kept(tmp_path: 
     cell = make_object(kind="cell", nucleusGeometry=None)
     cell["geometry"]["coordinates"] = [[[10, 20], [40, 10], [50, 60], [10, 20]]]
     cell["nucleusGeometry"] = {"type": "Polygon", "coordinates": ring(20, 20, 30, 40)}
-    found = place(write_objects(tmp_path / "a.geojson", cell))
-    assert found.bbox_xyxy.tolist() == [[10, 10, 50, 60]]
-    assert found.nucleus_xy.tolist() == [[25, 30]]
+    annotations = place(write_objects(tmp_path / "a.geojson", cell))
+    assert annotations.bbox_xyxy.tolist() == [[10, 10, 50, 60]]
+    assert annotations.nucleus_xy.tolist() == [[25, 30]]
 
 
-def test_every_point_is_a_cell_of_the_size_that_is_asked_for(tmp_path: Path) -> None:
+def test_every_point_is_a_cell_of_the_requested_size(tmp_path: Path) -> None:
     points = {"type": "MultiPoint", "coordinates": [[100, 200], [300, 400]]}
     path = write_objects(
         tmp_path / "a.geojson",
         make_object(geometry=points),
         make_object(geometry={"type": "Point", "coordinates": [50, 60]}, classification="HSIL"),
     )
-    found = place(path, point_size_um=20.0)
-    assert found.bbox_xyxy.tolist()[0] == [60, 160, 140, 240]
-    assert found.nucleus_xy.tolist() == [[100, 200], [300, 400], [50, 60]]
-    assert found.class_name == ("NILM", "NILM", "HSIL")
+    annotations = place(path, point_size_um=20.0)
+    assert annotations.bbox_xyxy.tolist()[0] == [60, 160, 140, 240]
+    assert annotations.nucleus_xy.tolist() == [[100, 200], [300, 400], [50, 60]]
+    assert annotations.class_name == ("NILM", "NILM", "HSIL")
 
 
 @pytest.mark.parametrize("origin", ["slide", "bounds"])
-def test_our_own_exports_come_back_to_their_place(tmp_path: Path, origin: Origin) -> None:
+def test_exported_cells_are_read_back_at_their_position(tmp_path: Path, origin: Origin) -> None:
     box = np.array([[500, 600, 580, 680]], np.float32)
     detections = Detections(
         box,
@@ -61,12 +61,12 @@ def test_our_own_exports_come_back_to_their_place(tmp_path: Path, origin: Origin
     path = tmp_path / "a.geojson"
     path.write_bytes(b"".join(write_geojson(identify_cells(detections, source), frame)))
     assert place(path, WITH_BOUNDS).bbox_xyxy.tolist() == box.tolist()
-    other = "slide" if origin == "bounds" else "bounds"
+    wrong_origin = "slide" if origin == "bounds" else "bounds"
     with pytest.raises(DatasetError, match="leave --origin out"):
-        place(path, WITH_BOUNDS, origin=other)
+        place(path, WITH_BOUNDS, origin=wrong_origin)
 
 
-def test_bounds_need_an_origin_that_somebody_states(tmp_path: Path) -> None:
+def test_bounds_need_a_stated_origin(tmp_path: Path) -> None:
     path = write_objects(tmp_path / "a.geojson", make_object((0, 0, 80, 80)))
     with pytest.raises(DatasetError, match="--origin bounds where QuPath wrote"):
         place(path, WITH_BOUNDS)
@@ -83,9 +83,9 @@ def test_only_annotations_mark_regions(tmp_path: Path) -> None:
         make_object((300, 300, 380, 380), "Done", kind="detection"),
         make_object(),
     )
-    found = place(path, roi_class="Done")
-    assert len(found.regions) == 1
-    assert found.class_name == ("Done", "NILM")
+    annotations = place(path, roi_class="Done")
+    assert len(annotations.regions) == 1
+    assert annotations.class_name == ("Done", "NILM")
     assert len(place(path).class_name) == 3
     with pytest.raises(DatasetError, match=r"class 'Other'.* Done \(2\), NILM \(1\)"):
         place(path, roi_class="Other")
@@ -104,10 +104,10 @@ def test_classes_are_renamed_or_left_out(tmp_path: Path) -> None:
         make_object(classification="dirt"),
         make_object((300, 300, 380, 380)),
     )
-    found = place(path, renames={"low": "LSIL", "dirt": ""})
-    assert found.class_name == ("LSIL", "NILM")
-    assert found.colors == {"LSIL": (1, 2, 3)}
-    assert found.file_names == {"low", "dirt", "NILM"}
+    annotations = place(path, renames={"low": "LSIL", "dirt": ""})
+    assert annotations.class_name == ("LSIL", "NILM")
+    assert annotations.colors == {"LSIL": (1, 2, 3)}
+    assert annotations.file_names == {"low", "dirt", "NILM"}
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_classes_are_renamed_or_left_out(tmp_path: Path) -> None:
         ([make_object((-100, 0, -20, 80))], "outside the slide of 4000x3000 px.*--origin"),
     ],
 )
-def test_what_cannot_be_a_cell_is_named(tmp_path: Path, objects: Any, words: str) -> None:
+def test_object_that_cannot_be_a_cell_is_named(tmp_path: Path, objects: Any, words: str) -> None:
     with pytest.raises(DatasetError, match=words):
         place(write_objects(tmp_path / "a.geojson", *objects))
 
@@ -137,10 +137,10 @@ def test_ignored_classes_are_neither_cells_nor_background(tmp_path: Path) -> Non
     path = write_objects(
         tmp_path / "a.geojson", make_object(), make_object((0, 0, 900, 700), "Ignore*")
     )
-    placed = place(path)
-    assert placed.class_name == ("NILM",)
-    assert [shape.bounds for shape in placed.ignored] == [(0, 0, 900, 700)]
-    without = drop_ignored_cells(placed)
+    annotations = place(path)
+    assert annotations.class_name == ("NILM",)
+    assert [shape.bounds for shape in annotations.ignored] == [(0, 0, 900, 700)]
+    without = drop_ignored_cells(annotations)
     assert without.class_name == ()
     assert without.warnings == ("1 cells in ignored areas are left out",)
 
@@ -155,26 +155,26 @@ def test_rulers_are_named_or_left_out(tmp_path: Path) -> None:
     assert place(path, renames={"Ruler": ""}).class_name == ("NILM",)
 
 
-def test_objects_without_a_class_are_left_out_where_asked(tmp_path: Path) -> None:
+def test_objects_without_a_class_are_left_out_on_request(tmp_path: Path) -> None:
     ruler = {"type": "LineString", "coordinates": [[10, 10], [90, 90]]}
     path = write_objects(
         tmp_path / "a.geojson", make_object(), make_object(geometry=ruler, classification=None)
     )
-    placed = place(path, leaves_out_unclassified=True)
-    assert placed.class_name == ("NILM",)
-    assert placed.warnings == ("1 objects without a class are left out",)
+    annotations = place(path, leaves_out_unclassified=True)
+    assert annotations.class_name == ("NILM",)
+    assert annotations.warnings == ("1 objects without a class are left out",)
 
 
-def test_a_cell_listed_twice_is_taken_once(tmp_path: Path) -> None:
+def test_duplicate_of_a_cell_is_dropped(tmp_path: Path) -> None:
     path = write_objects(
         tmp_path / "a.geojson",
         make_object(),
         make_object((300, 300, 380, 380)),
         make_object((101, 99, 181, 179), kind="detection"),
     )
-    placed = place(path)
-    assert placed.bbox_xyxy[:, 0].tolist() == [100, 300]
-    assert placed.warnings == ("1 cells are listed twice and taken once",)
+    annotations = place(path)
+    assert annotations.bbox_xyxy[:, 0].tolist() == [100, 300]
+    assert annotations.warnings == ("1 cells are listed twice and taken once",)
 
 
 def test_a_cell_with_two_classes_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Classes are those of Bethesda first, or those that are asked for and no others."""
+"""Classes are ordered with Bethesda's first, or exactly as requested."""
 
 import dataclasses
 
@@ -18,9 +18,9 @@ def slide_of(*names: str) -> LabelledSlide:
 def test_bethesda_comes_first_with_its_colours_and_severity() -> None:
     slides = [slide_of("Trichomonas", "HSIL"), slide_of("NILM", "Candida")]
     classes = choose_classes(slides, CutOptions())
-    assert [one.name for one in classes] == ["NILM", "HSIL", "Candida", "Trichomonas"]
+    assert [cell_class.name for cell_class in classes] == ["NILM", "HSIL", "Candida", "Trichomonas"]
     assert classes[1] == BETHESDA[4]
-    assert [one.severity for one in classes] == [0, 4, 1, 1]
+    assert [cell_class.severity for cell_class in classes] == [0, 4, 1, 1]
 
 
 def test_colours_of_the_file_win() -> None:
@@ -30,18 +30,21 @@ def test_colours_of_the_file_win() -> None:
     assert choose_classes([slide], CutOptions())[0].color == (1, 2, 3)
 
 
-def test_the_order_that_is_asked_for_is_kept_with_classes_that_have_no_cell() -> None:
+def test_requested_order_includes_classes_without_cells() -> None:
     classes = choose_classes([slide_of("b")], CutOptions(class_names=("c", "b")))
-    assert [(one.name, one.severity) for one in classes] == [("c", 0), ("b", 1)]
+    assert [(cell_class.name, cell_class.severity) for cell_class in classes] == [
+        ("c", 0),
+        ("b", 1),
+    ]
 
 
-def test_other_classes_than_asked_for_are_named() -> None:
+def test_classes_that_are_not_requested_are_named() -> None:
     options = CutOptions(class_names=("NILM",))
     with pytest.raises(DatasetError, match=r"HSIL \(2\), dirt \(1\) are .*--map OLD="):
         choose_classes([slide_of("HSIL", "NILM", "dirt", "HSIL")], options)
 
 
-def test_a_class_to_rename_must_be_there() -> None:
+def test_class_to_rename_must_occur() -> None:
     with pytest.raises(DatasetError, match=r"--map lsil=LSIL: .* 'lsil'.* are HSIL, NILM"):
         choose_classes([slide_of("NILM", "HSIL")], CutOptions(renames={"lsil": "LSIL"}))
 

@@ -1,4 +1,4 @@
-"""Files of QuPath are read in every form that it writes; what cannot be read is named."""
+"""QuPath's files are read in every form that it writes; unreadable objects are named."""
 
 import gzip
 import json
@@ -14,18 +14,18 @@ from tests.service.training_fields.objects import make_object, ring, write_objec
 
 @pytest.mark.parametrize("form", ["collection", "array", "single", "gzip", "with byte order mark"])
 def test_every_form_of_the_file_is_read(tmp_path: Path, form: str) -> None:
-    one, path = make_object(), tmp_path / "a.geojson"
+    feature, path = make_object(), tmp_path / "a.geojson"
     if form == "gzip":
         path = tmp_path / "a.geojson.gz"
-        path.write_bytes(gzip.compress(json.dumps([one]).encode()))
+        path.write_bytes(gzip.compress(json.dumps([feature]).encode()))
     elif form == "collection":
-        write_objects(path, one)
+        write_objects(path, feature)
     else:
-        text = json.dumps(one if form == "single" else [one])
+        text = json.dumps(feature if form == "single" else [feature])
         path.write_text(text, encoding="utf-8-sig" if "mark" in form else "utf-8")
-    (found,) = read_features(path).features
-    assert (found.class_name, found.object_type) == ("NILM", "annotation")
-    assert found.shape.bounds == (100, 100, 180, 180)
+    (parsed,) = read_features(path).features
+    assert (parsed.class_name, parsed.object_type) == ("NILM", "annotation")
+    assert parsed.shape.bounds == (100, 100, 180, 180)
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,8 @@ def test_classifications_of_every_version_are_read(
     tmp_path: Path, classification: Any, name: str | None, color: Any
 ) -> None:
     path = write_objects(tmp_path / "a.geojson", make_object(classification=classification))
-    (found,) = read_features(path).features
-    assert (found.class_name, found.color) == (name, color)
+    (parsed,) = read_features(path).features
+    assert (parsed.class_name, parsed.color) == (name, color)
 
 
 def test_children_are_objects_and_tiles_are_not(tmp_path: Path) -> None:
@@ -54,14 +54,14 @@ def test_children_are_objects_and_tiles_are_not(tmp_path: Path) -> None:
     parent["properties"]["childObjects"] = [make_object(kind="detection")]
     tile, root = make_object(kind="tile"), make_object(kind="root", geometry=None)
     features = read_features(write_objects(tmp_path / "a.json", root, tile, parent)).features
-    assert [one.object_type for one in features] == ["annotation", "detection"]
-    assert features[1].called.startswith("object 3, child 1 (id 7b1f3a52")
+    assert [feature.object_type for feature in features] == ["annotation", "detection"]
+    assert features[1].position.startswith("object 3, child 1 (id 7b1f3a52")
 
 
 def test_measurements_that_are_no_numbers_do_no_harm(tmp_path: Path) -> None:
-    one = make_object()
-    one["properties"]["measurements"] = {"score": float("nan")}
-    assert len(read_features(write_objects(tmp_path / "a.geojson", one)).features) == 1
+    feature = make_object()
+    feature["properties"]["measurements"] = {"score": float("nan")}
+    assert len(read_features(write_objects(tmp_path / "a.geojson", feature)).features) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""No slide lies in two folds where there are enough; otherwise stripes are kept apart."""
+"""No slide is in two folds if there are enough slides; otherwise stripes may be folds."""
 
 import numpy as np
 from hypothesis import given
@@ -33,7 +33,7 @@ def test_no_slide_lies_in_two_folds_and_none_is_empty(
 
 
 @given(fields, st.integers(2, 6))
-def test_stripes_are_for_whoever_asks_and_none_is_empty(
+def test_stripes_are_used_on_request_and_none_is_empty(
     planned: list[PlannedField], num_folds: int
 ) -> None:
     planned.sort(key=lambda field: field.slide)
@@ -53,6 +53,6 @@ def test_stripes_lie_along_the_longer_side_and_share_the_cells() -> None:
     assert "optimistically biased" in folds.rule
 
 
-def test_slides_are_shared_out_by_their_cells() -> None:
+def test_slides_are_distributed_by_number_of_cells() -> None:
     planned = [field(0, num_cells=90), *(field(slide, num_cells=30) for slide in (1, 2, 3))]
     assert split_folds(planned, 2).fold == (0, 1, 1, 1)

@@ -1,4 +1,4 @@
-"""Every cell lands in one field, and its box leads back to its place on the slide."""
+"""Every cell belongs to a single field, and its box converts back to its place on the slide."""
 
 from typing import Any
 
@@ -41,58 +41,61 @@ options = st.builds(
 )
 
 
-def owned(fields: list[PlannedField]) -> list[int]:
-    return sorted(index for one in fields for index in one.cells.tolist())
+def cells_of(fields: list[PlannedField]) -> list[int]:
+    return sorted(index for field in fields for index in field.cells.tolist())
 
 
 def check_boxes(slide: LabelledSlide, fields: list[PlannedField]) -> None:
-    """Boxes of the fields, put back on the slide, are the drawn ones within the field."""
-    for one in fields:
-        drawn = slide.annotations.bbox_xyxy[one.cells]
-        corner = np.array([one.x, one.y] * 2)
-        seen = one.bbox_xyxy_field(drawn)
-        assert (seen >= 0).all()
-        assert (seen <= [*one.size_px] * 2).all()
-        assert (seen[:, 2:] > seen[:, :2]).all()
-        back = seen / np.tile(one.scale_xy, 2) + corner
-        within = np.clip(drawn, corner, corner + [one.width, one.height] * 2)
+    """Boxes of the fields, back in level-0 px, are the drawn boxes clipped to the field."""
+    for field in fields:
+        drawn = slide.annotations.bbox_xyxy[field.cells]
+        corner = np.array([field.x, field.y] * 2)
+        bbox_field = field.bbox_xyxy_field(drawn)
+        assert (bbox_field >= 0).all()
+        assert (bbox_field <= [*field.size_px] * 2).all()
+        assert (bbox_field[:, 2:] > bbox_field[:, :2]).all()
+        back = bbox_field / np.tile(field.scale_xy, 2) + corner
+        within = np.clip(drawn, corner, corner + [field.width, field.height] * 2)
         assert np.abs(back - within).max(initial=0) < 1
 
 
 @given(boxes, options)
-def test_every_cell_of_a_slide_lands_in_one_square(drawn: Any, how: CutOptions) -> None:
+def test_every_cell_of_a_slide_belongs_to_a_single_square(
+    drawn: Any, cut_options: CutOptions
+) -> None:
     slide = make_slide(drawn, make_info(WIDTH, HEIGHT))
-    fields = plan_around_cells(slide, 0, how)
-    assert owned(fields) == list(range(len(drawn)))
-    assert all(len(one.cells) and one.size_px == (how.size_px,) * 2 for one in fields)
+    fields = plan_around_cells(slide, 0, cut_options)
+    assert cells_of(fields) == list(range(len(drawn)))
+    assert all(len(field.cells) and field.size_px == (cut_options.size_px,) * 2 for field in fields)
     check_boxes(slide, fields)
-    area = shapely.union_all([to_box(one) for one in fields]).area
-    assert area == pytest.approx(sum(to_box(one).area for one in fields))
+    area = shapely.union_all([to_box(field) for field in fields]).area
+    assert area == pytest.approx(sum(to_box(field).area for field in fields))
 
 
 @settings(deadline=None)
 @given(boxes, options, st.lists(boxes.filter(bool), min_size=1, max_size=3))
-def test_every_cell_of_a_region_lands_in_one_part(
-    drawn: Any, how: CutOptions, outlines: Any
+def test_every_cell_of_a_region_belongs_to_a_single_part(
+    drawn: Any, cut_options: CutOptions, outlines: Any
 ) -> None:
     regions = tuple(
-        shapely.MultiPoint(np.reshape(one, (-1, 2))).buffer(40).convex_hull for one in outlines
+        shapely.MultiPoint(np.reshape(outline, (-1, 2))).buffer(40).convex_hull
+        for outline in outlines
     )
     slide = make_slide(drawn, make_info(WIDTH, HEIGHT), regions=regions)
-    fields = plan_regions(slide, 0, how)
+    fields = plan_regions(slide, 0, cut_options)
     centre = slide.annotations.centre_xy
     inside = shapely.intersects_xy(shapely.union_all(regions), centre[:, 0], centre[:, 1])
-    assert owned(fields) == np.flatnonzero(inside).tolist()
+    assert cells_of(fields) == np.flatnonzero(inside).tolist()
     check_boxes(slide, fields)
-    side = how.size_px * find_downsample(slide.info, how.mpp)
-    assert all(max(one.width, one.height) <= side + 1 for one in fields)
-    labelled = [to_box(one) if one.region is None else one.region for one in fields]
-    total = sum(one.area for one in labelled)
+    side = cut_options.size_px * find_downsample(slide.info, cut_options.mpp)
+    assert all(max(field.width, field.height) <= side + 1 for field in fields)
+    labelled = [to_box(field) if field.region is None else field.region for field in fields]
+    total = sum(area.area for area in labelled)
     assert shapely.union_all(labelled).area == pytest.approx(total, rel=1e-3)
 
 
-def to_box(one: PlannedField) -> shapely.Polygon:
-    return shapely.box(one.x, one.y, one.x + one.width, one.y + one.height)
+def to_box(field: PlannedField) -> shapely.Polygon:
+    return shapely.box(field.x, field.y, field.x + field.width, field.y + field.height)
 
 
 @pytest.mark.parametrize(
@@ -108,8 +111,8 @@ def test_fields_are_no_finer_than_the_slide_unless_asked(
 def test_a_region_is_cut_in_equal_parts_without_a_rest() -> None:
     slide = make_slide([], regions=(shapely.box(100, 100, 1300, 1100),))
     fields = plan_regions(slide, 0, CutOptions(size_px=512, roi_class="Done"))
-    assert [(one.width, one.height) for one in fields] == [(400, 500)] * 6
-    assert all(one.region is None for one in fields)
+    assert [(field.width, field.height) for field in fields] == [(400, 500)] * 6
+    assert all(field.region is None for field in fields)
 
 
 def test_parts_beside_the_region_are_left_out_or_blanked() -> None:
@@ -117,8 +120,8 @@ def test_parts_beside_the_region_are_left_out_or_blanked() -> None:
     slide = make_slide([[480, 480, 500, 500]], regions=(triangle,))
     fields = plan_regions(slide, 0, CutOptions(size_px=250, roi_class="Done"))
     assert len(fields) == 10
-    assert sum(one.region is not None for one in fields) == 4
-    assert owned(fields) == [0]
+    assert sum(field.region is not None for field in fields) == 4
+    assert cells_of(fields) == [0]
 
 
 def test_a_region_may_reach_beyond_the_slide_but_not_lie_there() -> None:
@@ -130,10 +133,10 @@ def test_a_region_may_reach_beyond_the_slide_but_not_lie_there() -> None:
         plan_regions(slide, 0, CutOptions(roi_class="Done"))
 
 
-def test_a_cell_where_two_regions_touch_belongs_to_one() -> None:
+def test_a_cell_where_two_regions_touch_belongs_to_a_single_field() -> None:
     corners = (shapely.box(0, 0, 100, 100), shapely.box(100, 100, 200, 200))
     slide = make_slide([[80, 80, 120, 120]], regions=corners)
-    assert owned(plan_regions(slide, 0, CutOptions(roi_class="Done"))) == [0]
+    assert cells_of(plan_regions(slide, 0, CutOptions(roi_class="Done"))) == [0]
 
 
 def mask_of(tissue: NDArray[np.bool_]) -> TissueMask:
@@ -144,16 +147,16 @@ def test_negatives_are_tissue_and_clear_of_cells() -> None:
     tissue = np.zeros((6, 8), np.bool_)
     tissue[:, 4:] = True
     slide = make_slide([[2100, 100, 2180, 180], [2980, 980, 3060, 1060]])
-    how = CutOptions(size_px=500, num_negatives=30)
-    fields = plan_negatives(slide, 0, how, mask_of(tissue))
-    places = {(one.y // 500, one.x // 500) for one in fields}
+    cut_options = CutOptions(size_px=500, num_negatives=30)
+    fields = plan_negatives(slide, 0, cut_options, mask_of(tissue))
+    places = {(field.y // 500, field.x // 500) for field in fields}
     cells = {(0, 4), (1, 5), (1, 6), (2, 5), (2, 6)}
     assert places == {(row, column) for row in range(6) for column in range(4, 8)} - cells
-    few = CutOptions(size_px=500, num_negatives=3)
-    chosen = plan_negatives(slide, 0, few, mask_of(tissue))
+    few_negatives = CutOptions(size_px=500, num_negatives=3)
+    chosen = plan_negatives(slide, 0, few_negatives, mask_of(tissue))
     assert len(chosen) == 3
-    again = plan_negatives(slide, 0, few, mask_of(tissue))
-    assert [(one.x, one.y) for one in chosen] == [(one.x, one.y) for one in again]
+    again = plan_negatives(slide, 0, few_negatives, mask_of(tissue))
+    assert [(field.x, field.y) for field in chosen] == [(field.x, field.y) for field in again]
 
 
 def test_ignored_areas_are_blanked_and_fields_of_nothing_else_left_out() -> None:

@@ -1,4 +1,4 @@
-"""Fields are written whole or not at all, and read back as they were cut."""
+"""Fields are written completely or not at all, and read back as they were cut."""
 
 import errno
 import json
@@ -21,7 +21,7 @@ from tests.service.training_fields.objects import make_object, write_objects
 
 @pytest.fixture
 def source(tmp_path: Path) -> Source:
-    """A slide of 1024 px at 0.5 µm/px, cells in three of its quarters, one of them on the seam."""
+    """A slide of 1024 px at 0.5 µm/px with cells in three quarters, including a cell on a seam."""
     slide = draw_slide(tmp_path / "a.svs", 1024)
     objects = [
         make_object((100, 100, 140, 140)),
@@ -36,23 +36,23 @@ OPTIONS = CutOptions(size_px=512, num_folds=2)
 
 
 def test_fields_show_the_slide_and_training_reads_them(source: Source, tmp_path: Path) -> None:
-    told: list[tuple[str, int, int]] = []
-    report = cut_fields([source], tmp_path / "out", OPTIONS, lambda *one: told.append(one))
+    progress: list[tuple[str, int, int]] = []
+    report = cut_fields([source], tmp_path / "out", OPTIONS, lambda *step: progress.append(step))
     fields = read_coco(tmp_path / "out")
     assert (
-        [one.name for one in report.classes]
+        [cell_class.name for cell_class in report.classes]
         == ["NILM", "HSIL"]
-        == [one.name for one in fields.classes]
+        == [cell_class.name for cell_class in fields.classes]
     )
-    assert [len(one.label) for one in fields.fields] == [2, 1, 1]
+    assert [len(field.label) for field in fields.fields] == [2, 1, 1]
     first = fields.fields[0]
     assert (first.width, first.height, first.mpp) == (512, 512, 0.5)
     assert first.bbox_xyxy.tolist() == [[100, 100, 140, 140], [480, 200, 512, 240]]
     assert first.centre_xy.tolist() == [[120, 120], [505, 220]]
     with open_slide(source.slide) as slide:
         assert np.array_equal(read_field_pixels(first), slide.read_region(0, 0, 0, 512, 512))
-    assert told[0] == ("Reading", 0, 1)
-    assert told[-1] == ("Cutting", 3, 3)
+    assert progress[0] == ("Reading", 0, 1)
+    assert progress[-1] == ("Cutting", 3, 3)
     (image, *_) = json.loads((tmp_path / "out/annotations.json").read_text())["images"]
     assert (image["slide"], image["x"], image["y"]) == ("a.svs", 0, 0)
     assert not list((tmp_path / "out").glob(".*"))
@@ -62,12 +62,12 @@ def test_a_cell_on_a_seam_is_blanked_where_it_is_not_labelled(
     source: Source, tmp_path: Path
 ) -> None:
     cut_fields([source], tmp_path / "out", OPTIONS)
-    own, beside, _ = (read_field_pixels(one) for one in read_coco(tmp_path / "out").fields)
+    own, beside, _ = (read_field_pixels(field) for field in read_coco(tmp_path / "out").fields)
     with open_slide(source.slide) as slide:
-        whole = slide.read_region(512, 0, 0, 512, 512)
+        neighbour = slide.read_region(512, 0, 0, 512, 512)
         assert (beside[200:240, :18] == slide.info.background_rgb).all()
         assert np.array_equal(own, slide.read_region(0, 0, 0, 512, 512))
-    changed = (beside != whole).any(axis=2)
+    changed = (beside != neighbour).any(axis=2)
     assert changed.any()
     changed[200:240, :18] = False
     assert not changed.any()
@@ -92,13 +92,13 @@ def test_coarser_fields_are_resampled(source: Source, tmp_path: Path) -> None:
     assert read_field_pixels(field)[128, 128].tolist() == pytest.approx([205, 150, 190], abs=15)
 
 
-def test_what_lies_beside_a_region_is_blanked(source: Source, tmp_path: Path) -> None:
+def test_area_outside_of_a_region_is_blanked(source: Source, tmp_path: Path) -> None:
     content = json.loads(source.annotations.read_text())
     region = make_object(classification="Done")
     region["geometry"]["coordinates"] = [[[80, 80], [480, 80], [80, 480], [80, 80]]]
     write_objects(source.annotations, *content["features"], region)
-    how = CutOptions(size_px=512, roi_class="Done")
-    report = cut_fields([source], tmp_path / "out", how)
+    options = CutOptions(size_px=512, roi_class="Done")
+    report = cut_fields([source], tmp_path / "out", options)
     (field,) = read_coco(tmp_path / "out").fields
     assert (field.width, field.height, len(field.label)) == (400, 400, 1)
     pixels = read_field_pixels(field)
@@ -108,14 +108,14 @@ def test_what_lies_beside_a_region_is_blanked(source: Source, tmp_path: Path) ->
 
 
 def test_negatives_are_added_where_there_is_tissue(source: Source, tmp_path: Path) -> None:
-    how = CutOptions(size_px=256, num_negatives=100, num_folds=1)
-    report = cut_fields([source], tmp_path / "out", how)
+    options = CutOptions(size_px=256, num_negatives=100, num_folds=1)
+    report = cut_fields([source], tmp_path / "out", options)
     fields = read_coco(tmp_path / "out").fields
-    assert sum(not len(one.label) for one in fields) == 16 - 4
+    assert sum(not len(field.label) for field in fields) == 16 - 4
     assert report.warnings == ("a: only 12 fields of tissue without a cell are found",)
 
 
-def test_damaged_fields_are_left_out_and_said(source: Source, tmp_path: Path) -> None:
+def test_damaged_fields_are_left_out_with_a_warning(source: Source, tmp_path: Path) -> None:
     damage_tiles(source.slide, 0, 1)
     report = cut_fields([source], tmp_path / "out", OPTIONS)
     assert report.warnings == ("1 fields with 2 cells are damaged and left out",)
@@ -163,8 +163,8 @@ def test_a_full_disk_leaves_nothing(
 
 
 def test_an_interrupted_run_leaves_nothing(source: Source, tmp_path: Path) -> None:
-    def interrupt(what: str, done: int, total: int) -> None:
-        if (what, done) == ("Cutting", 2):
+    def interrupt(step: str, num_done: int, num_total: int) -> None:
+        if (step, num_done) == ("Cutting", 2):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -172,29 +172,29 @@ def test_an_interrupted_run_leaves_nothing(source: Source, tmp_path: Path) -> No
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_holds_something_is_left_alone(source: Source, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_unchanged(source: Source, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    (tmp_path / "out/mine").touch()
+    (tmp_path / "out/notes").touch()
     with pytest.raises(DatasetError, match="not empty"):
         cut_fields([source], tmp_path / "out", OPTIONS)
-    assert [one.name for one in (tmp_path / "out").iterdir()] == ["mine"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["notes"]
 
 
 def test_slides_of_one_name_are_kept_apart_and_no_slide_is_taken_twice(
     source: Source, tmp_path: Path
 ) -> None:
     (tmp_path / "b").mkdir()
-    other = Source(draw_slide(tmp_path / "b/a.svs", 1024, seed=1), source.annotations)
-    report = cut_fields([source, other], tmp_path / "out", OPTIONS)
+    namesake = Source(draw_slide(tmp_path / "b/a.svs", 1024, seed=1), source.annotations)
+    report = cut_fields([source, namesake], tmp_path / "out", OPTIONS)
     fields = read_coco(tmp_path / "out").fields
-    assert [one.path.name[:6] for one in fields] == ["000-a_"] * 3 + ["001-a_"] * 3
-    assert [one.fold for one in fields] == [0, 0, 0, 1, 1, 1]
+    assert [field.path.name[:6] for field in fields] == ["000-a_"] * 3 + ["001-a_"] * 3
+    assert [field.fold for field in fields] == [0, 0, 0, 1, 1, 1]
     assert report.fold_rule.startswith("by slide")
     with pytest.raises(DatasetError, match="2 times"):
         cut_fields([source, source], tmp_path / "twice", OPTIONS)
 
 
-def test_a_slide_without_a_cell_is_said(source: Source, tmp_path: Path) -> None:
+def test_a_slide_without_a_cell_gives_a_warning(source: Source, tmp_path: Path) -> None:
     empty = Source(draw_slide(tmp_path / "e.svs", 512), write_objects(tmp_path / "e.geojson"))
     report = cut_fields([source, empty], tmp_path / "out", OPTIONS)
     assert report.warnings == ("e: no cell is labelled, so nothing is cut",)
@@ -217,12 +217,12 @@ def test_annotations_are_found_beside_the_slide(tmp_path: Path, name: str) -> No
     assert find_annotations(tmp_path / "a.svs") == tmp_path / name
 
 
-def test_annotations_that_are_not_there_are_looked_for_under_the_usual_name(tmp_path: Path) -> None:
+def test_missing_annotations_are_expected_under_the_usual_name(tmp_path: Path) -> None:
     assert find_annotations(tmp_path / "a.svs") == tmp_path / "a.geojson"
 
 
 def test_pictures_are_stored_without_loss(source: Source, tmp_path: Path) -> None:
     cut_fields([source], tmp_path / "out", OPTIONS)
     paths: list[Any] = sorted((tmp_path / "out/images").iterdir())
-    assert {one.suffix for one in paths} == {".png"}
+    assert {path.suffix for path in paths} == {".png"}
     assert cv2.imread(str(paths[0])).shape == (512, 512, 3)

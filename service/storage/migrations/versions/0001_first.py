@@ -72,6 +72,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drops them all."""
+    """Drops these tables."""
     for table in ("workers", "analysis_records", "idempotency_keys", "slides"):
         op.drop_table(table)

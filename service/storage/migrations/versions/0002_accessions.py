@@ -1,8 +1,8 @@
-"""Accessions in one form: NFC, without white space around them or characters nobody can see.
+"""Normalises accessions: NFC, without surrounding white space and invisible characters.
 
-Slides that differ only in how their number was written become one identity. Each of them stays,
-with its results, under its id; the one that got furthest, of those the first, is from now on the
-slide that a repeated upload finds.
+Slides whose accessions become equal get a common identity. All of them stay, with their results,
+under their ids. A repeated upload is from now on recognised as the slide with the most advanced
+status; among those, as the oldest.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
-#: Written down here, so that a later change of the rules leaves this step as it was.
+#: A copy, so that a later change of the rules does not change this migration.
 DROPPED_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-#: The one that got furthest is first.
+#: The most advanced first.
 STATUSES = ("done", "running", "queued", "failed", "cancelled")
 
 SlideRow: TypeAlias = "sa.Row[Any]"
@@ -44,22 +44,22 @@ def upgrade() -> None:
     groups: dict[str, list[SlideRow]] = defaultdict(list)
     for row in connection.execute(sa.select(slides)):
         groups[identity_of(row)].append(row)
-    finders = {identity: _choose(group) for identity, group in groups.items()}
-    # Those that are no longer found first: their identities may be others' from now on.
+    recognised = {identity: _choose(group) for identity, group in groups.items()}
+    # The unrecognised slides first: `identity` is unique and may pass to another slide.
     for identity, group in groups.items():
         for row in group:
-            if row.id != finders[identity].id:
+            if row.id != recognised[identity].id:
                 _write(connection, row, _digest([identity, row.id]))
-    for identity, row in finders.items():
+    for identity, row in recognised.items():
         _write(connection, row, identity)
 
 
 def downgrade() -> None:
-    """Leaves the accessions: how they were written before is not known any more."""
+    """Changes nothing: the accessions before normalisation are not stored."""
 
 
 def normalise(accession: str | None) -> str | None:
-    """In the one form; None if nothing is left of it."""
+    """The accession in normal form; None if it is empty."""
     if accession is None:
         return None
     composed = unicodedata.normalize("NFC", accession).strip()
@@ -72,7 +72,7 @@ def normalise(accession: str | None) -> str | None:
 
 
 def identity_of(row: SlideRow) -> str:
-    """Of the slide with its accession in the one form; the one it has, where that is no other."""
+    """Identity of the slide with its normalised accession; unchanged if that was normalised."""
     if normalise(row.accession) == row.accession:
         return str(row.identity)
     return _digest([row.sha256, row.detector_digest, row.mpp, normalise(row.accession)])

@@ -1,4 +1,4 @@
-"""Indexes in the order in which slides are listed and queued."""
+"""Indexes for the order in which slides are listed and queued."""
 
 from alembic import op
 
@@ -21,7 +21,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Brings the indexes of single columns back."""
+    """Restores the indexes of single columns."""
     for name in INDEXES:
         op.drop_index(name, "slides")
     op.create_index("ix_slides_created_at", "slides", ["created_at"])

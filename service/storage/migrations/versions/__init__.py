@@ -1,1 +1,1 @@
-"""One file a step; `down_revision` gives the order."""
+"""A file per migration; `down_revision` gives the order."""

@@ -13,8 +13,8 @@ from models.classes import BETHESDA
 from models.detector import DetectorInfo, InputSpec, spread_scores
 from service.pipeline.cell_ids import make_cell_ids
 from service.pipeline.report.build import build_report, report_to_json
-from service.pipeline.report.model import NotInFile, SlideReport
-from service.pipeline.report.quality import TileFaults, list_flags
+from service.pipeline.report.model import AreaNotInFile, SlideReport
+from service.pipeline.report.quality import flag_slide, flag_tiles
 from service.pipeline.report.stored import read_report
 from service.pipeline.tiles import plan_tiles
 from service.pipeline.tissue import TissueMask
@@ -22,6 +22,8 @@ from service.pipeline.types import (
     CellSource,
     Detections,
     Options,
+    QualityCode,
+    QualityFlag,
     SlideInfo,
 )
 
@@ -30,7 +32,9 @@ SHA256 = "ed92d5a9f2e86df67640d6f92ce3e231419ce127131697fbbce42ad5e002c8a7"
 MASK = TissueMask(np.ones((30, 40), bool), 100.0)
 
 
-def make_report(counts: list[int], detector: DetectorInfo) -> SlideReport:
+def make_report(
+    counts: list[int], detector: DetectorInfo, quality: tuple[QualityFlag, ...] = ()
+) -> SlideReport:
     """The report of a slide with so many cells of each class."""
     label = np.repeat(np.arange(6), counts).astype(np.int16)
     box = np.tile(np.array([10, 10, 50, 50], np.float32), (len(label), 1))
@@ -39,7 +43,7 @@ def make_report(counts: list[int], detector: DetectorInfo) -> SlideReport:
     detections = Detections(box, score, label, tile_index, class_scores)
     plan = plan_tiles(INFO, MASK, detector.input)
     return build_report(
-        INFO, MASK, plan, [0], detections, detector, Options(), {"all": 1}, [1, 2], SHA256
+        INFO, MASK, plan, [0], detections, detector, Options(), {"all": 1}, [1, 2], quality, SHA256
     )
 
 
@@ -75,13 +79,12 @@ def test_a_slide_without_cells_has_no_score(shipped: DetectorInfo) -> None:
     assert report.suspicious == ()
 
 
-def test_faults_of_tiles_are_flagged_and_counted(shipped: DetectorInfo) -> None:
-    report = make_report([6000, 0, 0, 0, 0, 0], shipped)
-    unreadable, limited = report.quality
-    num_tiles = report.provenance.tile_plan.num_tiles
-    assert (unreadable.code, limited.code) == ("unreadable-area", "density-limit")
-    assert unreadable.area_mm2 == report.adequacy.unreadable_area_mm2 > 0
-    assert (unreadable.fraction, limited.fraction) == (1 / num_tiles, 2 / num_tiles)
+def test_flags_of_earlier_steps_and_unreadable_tiles_are_kept(shipped: DetectorInfo) -> None:
+    plane = QualityFlag(QualityCode.FOCUS_PLANE, "plane 3 of 7, the one in focus, was read")
+    report = make_report([6000, 0, 0, 0, 0, 0], shipped, (plane,))
+    assert report.quality[0] == plane
+    assert [flag.code for flag in report.quality[1:]] == ["unreadable-area", "density-limit"]
+    assert report.quality[2].fraction == 2 / report.provenance.tile_plan.num_tiles
 
 
 def test_json_and_back_gives_the_same_report(shipped: DetectorInfo, tmp_path: Path) -> None:
@@ -91,24 +94,36 @@ def test_json_and_back_gives_the_same_report(shipped: DetectorInfo, tmp_path: Pa
     assert set(SlideReport.model_json_schema()["properties"]) == set(orjson.loads(text))
 
 
-def test_what_a_slide_does_not_state_or_hold_is_flagged() -> None:
-    slide = replace(
+def test_what_limits_a_slide_is_flagged() -> None:
+    stack = replace(
         INFO,
         mpp_source="objective-power",
         focal_plane="3 of 7, the one in focus",
-        left_out_levels=("level 1 is not used: it shows something else",),
+        left_out_levels=("level 1 shows another picture",),
     )
-    missing = NotInFile(area_mm2=2.5, with_tissue_area_mm2=0.5)
-    flags = list_flags(slide, TileFaults(9, 0, 0.0, 0), missing)
+    missing = AreaNotInFile(area_mm2=2.0, with_tissue_area_mm2=0.5)
+    flags = flag_slide(stack, missing)
     assert [flag.code for flag in flags] == [
         "mpp-from-objective-power",
         "focus-plane",
         "levels-left-out",
         "area-not-in-file",
     ]
-    assert flags[3].area_mm2 == 2.5
-    whole = NotInFile(area_mm2=0.0, with_tissue_area_mm2=0.0)
-    assert list_flags(INFO, TileFaults(9, 0, 0.0, 0), whole) == []
+    assert flags[2].text == "level 1 shows another picture"
+    assert flags[3].area_mm2 == 2.0
+    assert "0.50 mm² show tissue" in flags[3].text
+    assert flag_slide(INFO, AreaNotInFile()) == []
+
+
+def test_tiles_that_are_unreadable_or_too_crowded_are_flagged() -> None:
+    assert flag_tiles(9, 0, 0.0, 0) == []
+    unreadable, limited = flag_tiles(8, 2, 0.25, 4)
+    assert (unreadable.code, unreadable.area_mm2, unreadable.fraction) == (
+        "unreadable-area",
+        0.25,
+        0.25,
+    )
+    assert (limited.code, limited.fraction) == ("density-limit", 0.5)
 
 
 def test_suspicious_cells_have_the_ids_of_the_annotations(shipped: DetectorInfo) -> None:
