@@ -83,7 +83,7 @@ EXAMPLE_REPORT: dict[str, Any] = {
     "quality": [
         {
             "code": "unreadable-area",
-            "text": "2 of 380 tiles cannot be read: they are damaged or not in the file",
+            "text": "2 of 380 tiles cannot be read: damaged in the file",
             "area_mm2": 0.6,
             "fraction": 0.005,
         }
@@ -126,7 +126,6 @@ EXAMPLE_REPORT: dict[str, Any] = {
             "downsample": 1.32,
         },
         "unreadable": {"num_tiles": 2, "fraction": 0.005},
-        "not_in_file": {"area_mm2": 0.0, "with_tissue_area_mm2": 0.0},
         "times_s": {"plan": 1.2, "detect": 61.0, "merge": 0.1},
     },
 }
