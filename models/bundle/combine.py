@@ -75,11 +75,7 @@ def _check_alike(models: Sequence[BundleModel], folders: Sequence[Path]) -> None
 
 
 def _head(model: BundleModel) -> dict[str, Any]:
-<<<<<<< HEAD
-    """What decides how a head's outputs are read: all but its losses, norms and first weights."""
-=======
-    """The settings that decide how a head's outputs are decoded: all but its losses."""
->>>>>>> words
+    """The settings that decide how outputs are decoded: all but losses, norms and first weights."""
     head = model.network.get("bbox_head")
     if not isinstance(head, dict):
         raise BundleError(

@@ -106,11 +106,7 @@ class BundleModel(_Part):
 
     @model_validator(mode="after")
     def _one_entry_per_class(self) -> "BundleModel":
-<<<<<<< HEAD
-        fitted, severe = self.calibration, self.slide_score.severe
-=======
-        calibration = self.calibration
->>>>>>> words
+        calibration, severe = self.calibration, self.slide_score.severe
         for name, values in (
             ("score_thresholds", self.score_thresholds),
             ("calibration.slopes", calibration.slopes if calibration else self.classes),

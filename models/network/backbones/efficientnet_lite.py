@@ -140,15 +140,10 @@ class EfficientNetLite(BaseModule):  # type: ignore[misc]
         return self
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-<<<<<<< HEAD
-        """From (B, 3, H, W) to one (B, C_i, H / s_i, W / s_i) for each of `out_stages`."""
+        """From (B, 3, H, W) to (B, C_i, H / s_i, W / s_i) for each of `out_stages`."""
         x = self.run_frozen(pixels) if self.run_frozen and self.training else None
         first = 0 if x is None else len(self._frozen) - 1
         x = self.stem(pixels) if x is None else x
-=======
-        """From (B, 3, H, W) to (B, C_i, H / s_i, W / s_i) for each of `out_stages`."""
-        x = self.stem(pixels)
->>>>>>> words
         outputs = []
         for index, stage in enumerate(self.stages[first:], first):
             x = stage(x)
