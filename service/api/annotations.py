@@ -1,7 +1,7 @@
-"""A slide's detections as a stream in the format that a request asks for.
+"""Streams a slide's detections in the requested format.
 
-Owns the choice of writer and the compression; the formats are `service.exports`. Whatever may be
-wrong with the request is found before the first byte is sent.
+Owns the choice of writer and the compression; the formats are `service.exports`. A wrong request is
+refused before the first byte is sent.
 """
 
 import zlib
@@ -17,17 +17,18 @@ from service.pipeline.types import CellRecords
 from service.storage.detections import DetectionsFile
 from service.storage.tables import Slide
 
-#: Detections of a slide compress tenfold at the cheapest level; higher ones gain little.
+#: Detections compress tenfold at the fastest level; higher levels gain little.
 GZIP_LEVEL = 1
 GZIP_WINDOW = 31
 
 
 @dataclass(frozen=True)
 class AnnotationsQuery:
-    """What a request asks for.
+    """Format and filters that a request states.
 
     Attributes:
-        label: class names, repeated or separated by commas; none asks for all.
+        format: of the stream.
+        label: class names, repeated or separated by commas; empty for all classes.
         min_score: in [0, 1].
         bbox: "x1,y1,x2,y2", level-0 px.
         origin: of the coordinates.
@@ -41,13 +42,15 @@ class AnnotationsQuery:
 
 
 def stream_annotations(source: BinaryIO, slide: Slide, query: AnnotationsQuery) -> Iterator[bytes]:
-    """The detections that the query asks for, piece by piece.
+    """The detections that pass the query's filters, as pieces of bytes.
 
     Args:
         source: the slide's detections file; closed when the stream ends.
+        slide: whose detections they are.
+        query: format and filters.
 
     Raises:
-        InvalidRequestError: a filter is wrong; at once, not on the first piece.
+        InvalidRequestError: a filter is wrong; raised by the call, not by the first piece.
     """
     file = DetectionsFile(source, slide.sha256, slide.detector_digest)
     facts = file.facts
@@ -67,7 +70,7 @@ def stream_annotations(source: BinaryIO, slide: Slide, query: AnnotationsQuery) 
 
 
 def compress(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The same, gzipped."""
+    """The pieces, compressed by gzip."""
     gzip = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
     for piece in pieces:
         if packed := gzip.compress(piece):
@@ -76,7 +79,7 @@ def compress(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def is_gzip_accepted(accept_encoding: str) -> bool:
-    """Whether a request with this Accept-Encoding takes gzip."""
+    """Whether this Accept-Encoding header accepts gzip."""
     for item in accept_encoding.lower().split(","):
         name, _, weight = item.partition(";")
         if name.strip() in ("gzip", "*"):

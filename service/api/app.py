@@ -1,6 +1,6 @@
-"""The FastAPI application, put together from its parts.
+"""Creates the FastAPI application from routes and middleware.
 
-Owns what is shown on the OpenAPI page and in which order; every call is a file in `routes/`.
+Owns the title, description and order of the OpenAPI page; the operations are in `routes/`.
 """
 
 from importlib.metadata import version
@@ -20,12 +20,12 @@ from service.api.routes import detectors, docs, events, health, metrics, results
 from service.api.version import PREFIX, SLIDES_PATH, VERSION
 
 DESCRIPTION = f"""
-Takes a cervical cytology whole-slide image and gives back how many cells of each Bethesda class it
-shows, an abnormality score, and every cell as GeoJSON.
+Analyses a cervical cytology whole-slide image: returns the number of cells of each Bethesda class,
+an abnormality score, and every cell as GeoJSON.
 
 **Research software, for review by a cytologist; not a diagnosis.**
 
-1. `POST {SLIDES_PATH}` with the slide; the answer has the slide's `id` and `links`.
+1. `POST {SLIDES_PATH}` with the slide; the response has the slide's `id` and `links`.
 2. `GET {SLIDES_PATH}/{{id}}` until `status` is `done`, or follow `/events`.
 3. `GET {SLIDES_PATH}/{{id}}/report` and `/annotations`.
 
@@ -36,15 +36,15 @@ This is version `{VERSION}` of the API.
 """
 
 TAGS = [
-    {"name": "slides", "description": "Send slides and see how they stand."},
-    {"name": "results", "description": "What was found in a slide that is done."},
-    {"name": "detectors", "description": "What slides are analysed with."},
-    {"name": "operation", "description": "For those who run the server."},
+    {"name": "slides", "description": "Send slides and get their status."},
+    {"name": "results", "description": "Results of slides whose status is done."},
+    {"name": "detectors", "description": "Detectors that analyse slides."},
+    {"name": "operation", "description": "Health and metrics, for operators of the server."},
 ]
 
 
 def create_app(context: Context) -> FastAPI:
-    """The application on these parts."""
+    """The application, which works on `context`."""
     app = FastAPI(
         title="CytoLibra",
         version=version("cytolibra"),
@@ -65,13 +65,13 @@ def create_app(context: Context) -> FastAPI:
         app.include_router(router, include_in_schema=False)
     app.include_router(docs.router)
     _add_middleware(app, context)
-    # FastAPI makes the schema once and keeps it, so that what is added here stays.
+    # FastAPI caches the schema, so that these additions stay.
     complete_schema(app.openapi())
     return app
 
 
 def _add_middleware(app: FastAPI, context: Context) -> None:
-    """The last that is added is the first that a request passes."""
+    """Adds the middleware; a request passes them in reverse order, the last added first."""
     settings = context.settings
     app.add_middleware(StopUploads, stopping=context.stopping)
     app.add_middleware(Methods)

@@ -1,6 +1,6 @@
-"""What every route works with, put together once at the server's start.
+"""The context of all routes, created once at the server's start.
 
-Owns the context and how routes get at it.
+Owns the context and the dependencies by which routes get it.
 """
 
 import threading
@@ -29,11 +29,11 @@ from service.storage.workers import Workers
 
 @dataclass(frozen=True)
 class Context:
-    """The server's parts.
+    """Settings, stores and services of the server.
 
     Attributes:
-        check: opens a slide and closes it again, to refuse it before it is accepted.
-        stopping: set when the server begins to stop, so that endless answers end.
+        check: opens and closes a slide; an error refuses it.
+        stopping: set when the server begins to stop, so that event streams end.
     """
 
     settings: Settings
@@ -50,7 +50,7 @@ class Context:
 
 
 def get_context(request: Request) -> Context:
-    """The context of the app that this request came to."""
+    """The context of the app that handles the request."""
     context: Context = request.app.state.context
     return context
 
@@ -60,12 +60,12 @@ ContextDep = Annotated[Context, Depends(get_context)]
 
 def get_slide(
     context: ContextDep,
-    slide_id: Annotated[str, PathParameter(description="As the answer to the upload has it.")],
+    slide_id: Annotated[str, PathParameter(description="`id` in the response to the upload.")],
 ) -> Slide:
-    """The slide of the path.
+    """The slide whose id is in the path.
 
     Raises:
-        SlideNotFoundError: there is none.
+        SlideNotFoundError: no slide has this id.
     """
     if "\x00" in slide_id:
         raise SlideNotFoundError("slide ids hold no null characters")

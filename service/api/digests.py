@@ -1,7 +1,7 @@
-"""Digests that a request states of itself, as RFC 9530 has them, read and compared.
+"""Reads and checks the digest fields of a request (RFC 9530).
 
-Owns the two fields; `Content-Digest` is of the body as it was sent (a form with all its parts),
-`Repr-Digest` of the slide's file, which in a form is the bytes of the part `file`.
+Owns both fields: `Content-Digest` is the digest of the body as sent (a form with all its parts),
+`Repr-Digest` of the slide's file, which in a form is the content of the part `file`.
 """
 
 import base64
@@ -16,7 +16,7 @@ from fastapi import Depends, Header
 from service.errors import DigestMismatchError, InvalidRequestError
 from service.intake.receive import Hashes
 
-#: Names in the fields (RFC 9530, section 5) and in `hashlib`; others are ignored, as it says there.
+#: Names in RFC 9530, section 5, and in `hashlib`; others are ignored, as that section requires.
 ALGORITHMS = {"sha-256": "sha256", "sha-512": "sha512"}
 
 _EXAMPLE = "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"
@@ -24,8 +24,8 @@ ContentDigest = Annotated[
     list[str] | None,
     Header(
         alias="Content-Digest",
-        description="RFC 9530: sha-256 or sha-512 of the body as sent, a form with all its parts; "
-        "another one is refused. Further algorithms are ignored.",
+        description="RFC 9530: sha-256 or sha-512 digest of the body as sent, a form with all its "
+        "parts; a body with a different digest is refused. Other algorithms are ignored.",
         examples=[[_EXAMPLE]],
     ),
 ]
@@ -33,8 +33,8 @@ ReprDigest = Annotated[
     list[str] | None,
     Header(
         alias="Repr-Digest",
-        description="RFC 9530: the same, but of the slide's file alone; in a form that is the "
-        "bytes of the part `file`.",
+        description="RFC 9530: digest of the slide's file alone; in a form, of the content of the "
+        "part `file`.",
         examples=[[_EXAMPLE]],
     ),
 ]
@@ -42,10 +42,10 @@ ReprDigest = Annotated[
 
 @dataclass(frozen=True)
 class StatedDigest:
-    """What one field states.
+    """The digests in a field.
 
     Attributes:
-        field: its name, for messages.
+        field: name of the field, for messages.
         digests: by algorithm, as `hashlib` names it.
     """
 
@@ -53,10 +53,10 @@ class StatedDigest:
     digests: Mapping[str, bytes]
 
     def check(self, hashes: Hashes) -> None:
-        """Passes if what arrived has these digests.
+        """Checks the received bytes against these digests.
 
         Raises:
-            DigestMismatchError: it has others.
+            DigestMismatchError: a digest differs.
         """
         for name, algorithm in ALGORITHMS.items():
             stated = self.digests.get(algorithm)
@@ -72,20 +72,20 @@ class StatedDigest:
 
 @dataclass(frozen=True)
 class StatedDigests:
-    """What a request states of its body and of its slide."""
+    """The digests that a request states: of its body and of its slide."""
 
     content: StatedDigest
     representation: StatedDigest
 
 
 def read_digest(field: str, lines: Sequence[str]) -> StatedDigest:
-    """What the lines of one field state together.
+    """The digests in all lines of a field.
 
     Args:
         lines: values of the field, one for each time that it occurs.
 
     Raises:
-        InvalidRequestError: they are no dictionary of digests.
+        InvalidRequestError: the lines are not a dictionary of digests.
     """
     try:
         members = http_sf.parse(", ".join(lines).encode("latin-1"), tltype="dictionary")
@@ -109,7 +109,7 @@ def read_digest(field: str, lines: Sequence[str]) -> StatedDigest:
 def get_digests(
     content_digest: ContentDigest = None, repr_digest: ReprDigest = None
 ) -> StatedDigests:
-    """What the request's headers state; before its body is read, so that nonsense costs little."""
+    """The digests in the request's headers; malformed ones are refused before the body is read."""
     return StatedDigests(
         read_digest("Content-Digest", content_digest or []),
         read_digest("Repr-Digest", repr_digest or []),

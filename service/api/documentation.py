@@ -1,6 +1,6 @@
-"""What the OpenAPI page says of answers that no pydantic model describes.
+"""OpenAPI descriptions of responses that no pydantic model describes.
 
-Owns problem answers and media types; models are in `schemas.py`.
+Owns problem responses and media types; models are in `schemas.py`.
 """
 
 from typing import Any
@@ -15,35 +15,35 @@ PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 
 RETRY_AFTER: dict[str, Any] = {
     "Retry-After": {
-        "description": "Seconds after which to try again.",
+        "description": "Seconds after which to retry.",
         "required": True,
         "schema": {"type": "integer", "minimum": 0},
     }
 }
 LOCATION: dict[str, Any] = {
     "Location": {
-        "description": "Where the slide is, the same as `links.self`.",
+        "description": "URL path of the slide, equal to `links.self`.",
         "required": True,
         "schema": {"type": "string", "format": "uri-reference"},
         "example": EXAMPLE_LINKS["self"],
     }
 }
-#: Of results: what a client that has one already needs to ask for no more than the rest.
+#: Headers of results, for conditional requests and ranges.
 VALIDATORS: dict[str, Any] = {
     "ETag": {
-        "description": "Strong; the same for the same bytes. For If-None-Match and If-Range.",
+        "description": "Strong entity tag, for If-None-Match, If-Match and If-Range.",
         "required": True,
         "schema": {"type": "string"},
     },
     "Cache-Control": {
-        "description": "A client may keep the result, and asks whether it still stands.",
+        "description": "The client may store the result and must revalidate it.",
         "required": True,
         "schema": {"type": "string"},
     },
 }
 CONTENT_RANGE: dict[str, Any] = {
     "Content-Range": {
-        "description": "Which bytes of how many.",
+        "description": "First and last byte of the part, and length of the whole result.",
         "required": True,
         "schema": {"type": "string"},
     }
@@ -53,50 +53,51 @@ CONTENT_RANGE: dict[str, Any] = {
 def problems(
     *classes: type[CytolibraError], instance: str = EXAMPLE_LINKS["self"]
 ) -> dict[int | str, dict[str, Any]]:
-    """The answers for these errors, with an example of each, for a route's `responses`."""
+    """Responses for these errors, with an example of each, for a route's `responses`."""
     kinds = [
         (KINDS[error_class], (error_class.__doc__ or "").strip() or KINDS[error_class].title)
         for error_class in classes
     ]
-    return _answers(kinds, instance)
+    return _responses(kinds, instance)
 
 
 def http_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The answers for what HTTP itself refuses, for a route's `responses`."""
-    return _answers([(HTTP_KINDS[status], HTTP_KINDS[status].title) for status in statuses])
+    """Responses for refusals by HTTP's own rules, for a route's `responses`."""
+    return _responses([(HTTP_KINDS[status], HTTP_KINDS[status].title) for status in statuses])
 
 
 def any_problem() -> dict[str, Any]:
-    """The answer for all other errors."""
+    """The response for all other errors."""
     content = {"schema": PROBLEM_SCHEMA, "example": EXAMPLE_PROBLEM}
     return {"description": "Any other error.", "content": {MEDIA_TYPE: content}}
 
 
-def _answers(
+def _responses(
     kinds: list[tuple[ProblemKind, str]], instance: str = EXAMPLE_LINKS["self"]
 ) -> dict[int | str, dict[str, Any]]:
-    answers: dict[int | str, dict[str, Any]] = {}
+    responses: dict[int | str, dict[str, Any]] = {}
     for kind, detail in kinds:
         content: dict[str, Any] = {"schema": PROBLEM_SCHEMA, "examples": {}}
-        answer = answers.setdefault(kind.status, {"content": {MEDIA_TYPE: content}})
-        examples = answer["content"][MEDIA_TYPE]["examples"]
+        response = responses.setdefault(kind.status, {"content": {MEDIA_TYPE: content}})
+        examples = response["content"][MEDIA_TYPE]["examples"]
         examples[kind.name] = {"value": problem(kind, detail, instance)}
-        answer["description"] = "; ".join(each["value"]["title"] for each in examples.values())
+        titles = [example["value"]["title"] for example in examples.values()]
+        response["description"] = "; ".join(titles)
         if kind.status in RETRY_STATUSES:
-            answer["headers"] = RETRY_AFTER
+            response["headers"] = RETRY_AFTER
         if kind.status == 416:
-            answer["headers"] = CONTENT_RANGE
-    return answers
+            response["headers"] = CONTENT_RANGE
+    return responses
 
 
 def media(
     description: str, headers: dict[str, Any] | None = None, **examples: Any
 ) -> dict[str, Any]:
-    """An answer in other media types than JSON models.
+    """A response in media types other than JSON models.
 
     Args:
-        description: of the answer.
-        headers: that it has, by name.
+        description: of the response.
+        headers: of the response, by name.
         examples: by media type, "/" written as "__" and "+" as "_plus_"; objects for JSON, else
             text.
     """
@@ -111,32 +112,32 @@ def media(
 
 
 def complete_schema(schema: dict[str, Any]) -> None:
-    """Adds to an OpenAPI schema what is the same for all calls."""
+    """Adds the parts of an OpenAPI schema that are the same for all operations."""
     for methods in schema["paths"].values():
-        for call in methods.values():
-            # FastAPI announces an answer of its own for wrong parameters; ours is 400.
-            if "HTTPValidationError" in str(call["responses"].get("422")):
-                del call["responses"]["422"]
-            call["responses"]["default"] = any_problem()
+        for operation in methods.values():
+            # FastAPI describes 422 for wrong parameters; this API answers 400.
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
+            operation["responses"]["default"] = any_problem()
     for name in ("HTTPValidationError", "ValidationError"):
         schema["components"]["schemas"].pop(name, None)
     add_samples(schema)
 
 
 def add_samples(schema: dict[str, Any]) -> None:
-    """Gives every call of an OpenAPI schema that has none a line for the shell, as an example."""
+    """Adds a shell sample to every operation of an OpenAPI schema that has no sample."""
     for path, methods in schema["paths"].items():
-        for method, call in methods.items():
-            given = [
-                f"{each['name']}={_example(each)}"
-                for each in call.get("parameters", [])
-                if each["in"] == "query" and _example(each) is not None
+        for method, operation in methods.items():
+            query = [
+                f"{parameter['name']}={_example(parameter)}"
+                for parameter in operation.get("parameters", [])
+                if parameter["in"] == "query" and _example(parameter) is not None
             ]
             address = SERVER + path.replace("{slide_id}", EXAMPLE_ID)
-            address += "?" + "&".join(given) if given else ""
+            address += "?" + "&".join(query) if query else ""
             verb = "" if method == "get" else f"-X {method.upper()} "
             line = {"lang": "Shell", "source": f"curl {verb}'{address}'"}
-            call.setdefault("x-codeSamples", [line])
+            operation.setdefault("x-codeSamples", [line])
 
 
 def _example(parameter: dict[str, Any]) -> Any:

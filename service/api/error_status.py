@@ -1,6 +1,6 @@
-"""The one table from errors to HTTP: status, stable problem type and title of each.
+"""The table from errors to HTTP: status, stable problem type and title.
 
-Owns that table and the shape of a problem (RFC 9457); sending it is left to `problems.py`.
+Owns that table and the form of a problem (RFC 9457); sending problems is left to `problems.py`.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ TYPE_PREFIX = "urn:cytolibra:problem:"
 
 @dataclass(frozen=True)
 class ProblemKind:
-    """What all problems of one cause have in common.
+    """The members that all problems of the same cause share.
 
     Attributes:
-        name: stable, ends the problem's `type`.
-        status: of the answer.
-        title: for people.
+        name: stable; the end of the problem's `type`.
+        status: of the response.
+        title: a short sentence for people.
     """
 
     name: str
@@ -26,7 +26,7 @@ class ProblemKind:
     title: str
 
 
-#: The most specific class of an error counts.
+#: By class; an error has the kind of its most specific class in this table.
 KINDS: dict[type[errors.CytolibraError], ProblemKind] = {
     errors.InvalidRequestError: ProblemKind("invalid-request", 400, "The request is malformed"),
     errors.UnknownFieldError: ProblemKind(
@@ -87,7 +87,7 @@ KINDS: dict[type[errors.CytolibraError], ProblemKind] = {
     errors.NoSpaceError: ProblemKind("no-space", 507, "The disk is full"),
 }
 
-#: For what HTTP itself refuses, by status.
+#: By status, for refusals by HTTP's own rules.
 HTTP_KINDS: dict[int, ProblemKind] = {
     404: ProblemKind("not-found", 404, "There is nothing at this address"),
     405: ProblemKind("method-not-allowed", 405, "This address does not take this method"),
@@ -99,26 +99,26 @@ INTERNAL = KINDS[errors.InternalError]
 
 
 def kind_of(error_class: type[BaseException]) -> ProblemKind:
-    """The kind of an error, by the most specific class that the table knows."""
-    for known in error_class.__mro__:
-        if known in KINDS:
-            return KINDS[known]
+    """The kind of an error, by its most specific class in the table."""
+    for base_class in error_class.__mro__:
+        if base_class in KINDS:
+            return KINDS[base_class]
     return INTERNAL
 
 
 def kind_of_name(class_name: str) -> ProblemKind:
-    """The kind of an error whose class was written down by name."""
+    """The kind of an error whose class name was stored."""
     return kind_of(getattr(errors, class_name, errors.InternalError))
 
 
 def problem(kind: ProblemKind, detail: str, instance: str, **more: Any) -> dict[str, Any]:
-    """A problem as RFC 9457 has it.
+    """A problem in the form of RFC 9457.
 
     Args:
-        kind: of its cause.
-        detail: what, which value, and the remedy.
-        instance: path of what it concerns.
-        more: members beyond the standard's.
+        kind: of the cause.
+        detail: the cause, the value and the remedy.
+        instance: path of the resource that it concerns.
+        more: members beyond those of the standard.
     """
     return {
         "type": TYPE_PREFIX + kind.name,

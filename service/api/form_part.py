@@ -1,6 +1,6 @@
-"""What the header and the bytes of a form's part mean: its field, file name and text.
+"""Decodes parts of a multipart form: encoding, file name and text.
 
-Owns the encodings; cutting the form into parts is left to `form_sink.py`.
+Owns the encodings; splitting the form into parts is left to `upload_sinks.py`.
 """
 
 from email.message import Message
@@ -16,10 +16,10 @@ PLAIN_ENCODINGS = ("binary", "8bit", "7bit")
 
 
 def check_encoding(part: MultipartSegment) -> None:
-    """Passes for a part whose bytes are the file's.
+    """Checks that a part is sent without a transfer encoding.
 
     Raises:
-        InvalidRequestError: it is sent in base64 or the like.
+        InvalidRequestError: the part is sent in base64 or another encoding.
     """
     encoding = str(part.header("Content-Transfer-Encoding", "binary")).strip().lower()
     if encoding not in PLAIN_ENCODINGS:
@@ -30,7 +30,7 @@ def check_encoding(part: MultipartSegment) -> None:
 
 
 def file_name(disposition: str) -> str | None:
-    """The file name in a Content-Disposition, in whatever encoding it came, or None.
+    """The file name in a Content-Disposition header, in any encoding, or None.
 
     Args:
         disposition: the header's value, its bytes read as Latin-1.
@@ -39,20 +39,21 @@ def file_name(disposition: str) -> str | None:
     """
     header = Message()
     header["Content-Disposition"] = disposition
-    # Typeshed knows only of plain values; an extended one is (charset, language, text).
+    # Typeshed declares plain values only; an extended value is (charset, language, text).
     parameters: list[tuple[str, Any]] = header.get_params([], "Content-Disposition")
     names = [value for key, value in parameters if key.lower() == "filename"]
-    for extended in names:
-        if isinstance(extended, tuple):
-            return _extended_name(extended)
+    for name in names:
+        if isinstance(name, tuple):
+            return _extended_name(name)
     # Browsers write a quotation mark as %22 (WHATWG HTML, multipart/form-data).
     return decode_name(names[0].encode("latin-1")).replace("%22", '"') if names else None
 
 
 def decode_name(raw: bytes) -> str:
-    """A name from bytes: UTF-8, or else Windows-1252, which is Latin-1 and what Windows adds.
+    """The text of a name in UTF-8, or else in Windows-1252, which extends Latin-1.
 
-    Other encodings cannot be told from that one; their ASCII part, and so the suffix, is right.
+    Other encodings cannot be distinguished from Windows-1252; their ASCII part, and with it the
+    suffix, is decoded correctly.
     """
     try:
         return raw.decode()
@@ -67,8 +68,8 @@ def field_text(name: str, charset: str | None, raw: bytes) -> str:
         charset: as the part's Content-Type states it; None is UTF-8 (RFC 7578, section 5.1.2).
 
     Raises:
-        InvalidRequestError: the bytes are no text of that encoding. A file name is kept as well as
-            it can be instead.
+        InvalidRequestError: the bytes are not valid in that encoding; the field `filename` is
+            decoded by `decode_name` instead.
     """
     try:
         return str(raw, charset or "utf-8")
@@ -84,5 +85,5 @@ def _extended_name(extended: tuple[str | None, str | None, str]) -> str:
     try:
         return collapse_rfc2231_value(extended, "replace")
     except (LookupError, ValueError):
-        # Codecs that are no character encodings, e.g. idna, fail in ways of their own.
+        # Codecs that are no character encodings, e.g. idna, raise other errors.
         return decode_name(extended[2].encode("latin-1", "replace"))

@@ -1,6 +1,6 @@
-"""Idempotency-Key over HTTP: a request holds its key while it is worked on.
+"""Idempotency-Key over HTTP: a request holds its key while it is in flight.
 
-Owns the hold; keys and answers are kept by `service/storage/idempotency.py`.
+Owns the hold; keys and responses are stored by `service/storage/idempotency.py`.
 """
 
 from collections.abc import AsyncIterator
@@ -11,11 +11,12 @@ from service.storage.idempotency import FirstAnswer, IdempotencyKeys
 
 
 class KeyHold:
-    """A key that one request holds, and what was answered to it before.
+    """A key that a request holds, and the response to an earlier request with that key.
 
     Args:
-        key: None for a request without one, for which this does nothing.
-        first: the answer to an earlier request with this key.
+        keys: where keys are stored.
+        key: None for a request without a key, for which all methods have no effect.
+        first: the response to an earlier request with this key, or None.
     """
 
     def __init__(self, keys: IdempotencyKeys, key: str | None, first: FirstAnswer | None) -> None:
@@ -24,32 +25,32 @@ class KeyHold:
         self._first = first
 
     def repeat(self, request_digest: str) -> FirstAnswer | None:
-        """The first answer to this same request, if this is a repetition.
+        """The response to the first request if this request repeats it, else None.
 
         Raises:
-            IdempotencyConflictError: the first was another request.
+            IdempotencyConflictError: the first request had a different digest.
         """
         if self._first is not None and self._key is not None:
             self._first.check(self._key, request_digest)
         return self._first
 
-    def keep(self, answer: FirstAnswer) -> None:
-        """Keeps the answer for repetitions."""
+    def store(self, answer: FirstAnswer) -> None:
+        """Stores the response for repeated requests."""
         if self._key is not None:
             self._keys.answer(self._key, answer)
 
 
 @asynccontextmanager
 async def holding_key(keys: IdempotencyKeys, key: str | None) -> AsyncIterator[KeyHold]:
-    """The hold of a key, which is free again if the request is refused or torn down.
+    """A hold of the key, which is released if the request is refused or cancelled.
 
     Raises:
-        IdempotencyInFlightError: another request holds it.
+        IdempotencyInFlightError: another request holds the key.
     """
     if key is None:
         yield KeyHold(keys, None, None)
         return
-    # A claim that nobody waits for any more would hold the key for ever.
+    # A claim that completes after its request was cancelled would hold the key for ever.
     first = await run_to_the_end(keys.claim, key)
     try:
         yield KeyHold(keys, key, first)

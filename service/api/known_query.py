@@ -1,6 +1,6 @@
-"""Refuses query parameters that a call does not have.
+"""Refuses unknown query parameters.
 
-A misspelt filter would otherwise be ignored, and everything given back as if nothing were wrong.
+A misspelt filter would otherwise be ignored, and the unfiltered result returned.
 """
 
 from fastapi import Request
@@ -10,10 +10,10 @@ from service.errors import InvalidRequestError
 
 
 def refuse_unknown_query(request: Request) -> None:
-    """Passes unless a GET has a parameter that its call does not have.
+    """Checks that a GET has only query parameters of its route.
 
     Raises:
-        InvalidRequestError: it has; names it and those that there are.
+        InvalidRequestError: a parameter is unknown; names it and the known parameters.
     """
     if request.method != "GET":
         return
@@ -25,6 +25,6 @@ def refuse_unknown_query(request: Request) -> None:
 
 
 def query_names(dependant: Dependant) -> list[str]:
-    """Names of the query parameters of a call and of all that it depends on."""
-    own = [parameter.alias for parameter in dependant.query_params]
-    return own + [name for inner in dependant.dependencies for name in query_names(inner)]
+    """Names of the query parameters of a route and of its dependencies."""
+    names = [parameter.alias for parameter in dependant.query_params]
+    return names + [name for inner in dependant.dependencies for name in query_names(inner)]

@@ -1,6 +1,6 @@
-"""Where things are, as clients are told: paths from the host on, behind the prefix of a proxy.
+"""Links in responses: absolute paths, with the prefix of a reverse proxy.
 
-Owns the links of a slide and of pages of the list; the prefix is found in `middleware/proxy.py`.
+Owns the links of slides and of pages of the list; `middleware/proxy.py` determines the prefix.
 """
 
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 
 from service.api.version import SLIDES_PATH
 
-#: What a slide's links are called, and what follows the slide's own path.
+#: Names of a slide's links, and the suffix of each to the slide's path.
 SUFFIXES = {
     "self": "",
     "report": "/report",
@@ -22,7 +22,7 @@ SUFFIXES = {
 
 
 def get_root(request: Request) -> str:
-    """The prefix under which the client sees the server, "" for none, else as "/lab"."""
+    """The path prefix under which the client reaches the server, e.g. "/lab"; "" for none."""
     return str(request.scope.get("root_path", ""))
 
 
@@ -35,16 +35,16 @@ def slide_path(slide_id: str, root: str = "") -> str:
 
 
 def slide_links(slide_id: str, root: str = "") -> dict[str, str]:
-    """Paths of a slide and of everything that belongs to it, by name."""
+    """Paths of a slide and of its results, by link name."""
     return {name: slide_path(slide_id, root) + suffix for name, suffix in SUFFIXES.items()}
 
 
 def page_link(root: str, **query: Any) -> str:
-    """Path of a page of the list of slides; members of the query that are None are left out."""
-    given = {name: value for name, value in query.items() if value is not None}
-    return f"{root}{SLIDES_PATH}?{urlencode(given)}"
+    """Path of a page of the list of slides; query parameters that are None are left out."""
+    stated = {name: value for name, value in query.items() if value is not None}
+    return f"{root}{SLIDES_PATH}?{urlencode(stated)}"
 
 
 def move_under(root: str, answer: dict[str, Any]) -> dict[str, Any]:
-    """A slide's status that was written down without a prefix, with the links of this request."""
+    """The stored status of a slide, with the prefix of this request added to its links."""
     return answer | {"links": {name: root + path for name, path in answer["links"].items()}}

@@ -1,6 +1,6 @@
-"""Prometheus metrics: of the requests as they are answered, of the analyses from the database.
+"""Prometheus metrics: of requests, counted here, and of analyses, read from the database.
 
-Owns names and labels; no label ever holds a slide's id.
+Owns names and labels; no label holds a slide's id.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ class Metrics:
         self._registry.register(AnalysisCollector(slides, tallies, workers))
         self.requests = Histogram(
             "cytolibra_http_request_duration_seconds",
-            "Time from a request to the end of its answer.",
+            "Time from a request to the end of its response.",
             ("method", "route", "status"),
             registry=self._registry,
         )
@@ -41,12 +41,12 @@ class Metrics:
         )
 
     def text(self) -> bytes:
-        """All of them in Prometheus's text format."""
+        """All metrics in Prometheus's text format."""
         return generate_latest(self._registry)
 
 
 class AnalysisCollector(Collector):
-    """Figures of slides and analyses, which the worker leaves in the database."""
+    """Metrics of slides and analyses, which the worker stores in the database."""
 
     def __init__(self, slides: Slides, tallies: Tallies, workers: Workers) -> None:
         self._slides = slides
@@ -54,23 +54,23 @@ class AnalysisCollector(Collector):
         self._workers = workers
 
     def describe(self) -> Iterator[Metric]:
-        """Nothing, so that registering does not ask the database."""
+        """No metrics, so that registering does not query the database."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """The figures of now."""
-        stock = GaugeMetricFamily("cytolibra_slides", "Slides kept.", labels=("status",))
+        """The current metrics."""
+        slides = GaugeMetricFamily("cytolibra_slides", "Slides stored.", labels=("status",))
         for status, count in self._slides.count_by_status().items():
-            stock.add_metric((status.value,), count)
-        yield stock
+            slides.add_metric((status.value,), count)
+        yield slides
         alive = self._workers.count_alive(WORKER_SILENCE_S)
-        yield GaugeMetricFamily("cytolibra_workers", "Workers that live.", value=alive)
+        yield GaugeMetricFamily("cytolibra_workers", "Workers alive.", value=alive)
         yield from self._analyses()
 
     def _analyses(self) -> Iterator[Metric]:
         labels = ("detector", "outcome")
-        tiles = CounterMetricFamily("cytolibra_tiles", "Tiles looked at.", labels=labels)
-        cells = CounterMetricFamily("cytolibra_cells", "Cells found.", labels=labels)
+        tiles = CounterMetricFamily("cytolibra_tiles", "Tiles analysed.", labels=labels)
+        cells = CounterMetricFamily("cytolibra_cells", "Cells detected.", labels=labels)
         time = HistogramMetricFamily(
             "cytolibra_analysis_duration_seconds",
             "Time from a slide's start to its end.",

@@ -1,7 +1,7 @@
-"""The parameters of the calls: type, limits, and what the OpenAPI page says of each.
+"""Parameters of the operations: type, limits, and OpenAPI description.
 
-Owns what a value may be; what is done with it is left to the routes, and what may be stated of a
-slide that is sent to `service/intake/fields.py`.
+Owns the valid values; their use is left to the routes, and the fields of an uploaded slide to
+`service/intake/fields.py`.
 """
 
 from typing import Annotated
@@ -17,7 +17,7 @@ Key = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        description="The same key and request again gives the first answer again.",
+        description="A repeated request with the same key gets the response to the first.",
         min_length=1,
         max_length=255,
     ),
@@ -28,10 +28,10 @@ Cursor = Annotated[
     str | None,
     Query(
         pattern=CURSOR_PATTERN,
-        description="Where the page begins, as `links.next` of the page before has it.",
+        description="Where the page begins; taken from `links.next` of the previous page.",
     ),
 ]
-Limit = Annotated[int, Query(ge=1, le=500, description="How many at most.")]
+Limit = Annotated[int, Query(ge=1, le=500, description="Maximum number of slides.")]
 
 AnnotationFormat = Annotated[Format, Query(description="GeoJSON opens in QuPath.")]
 
@@ -41,7 +41,8 @@ Labels = Annotated[
 ]
 
 MinScore = Annotated[
-    float | None, Query(ge=0, le=1, allow_inf_nan=False, description="Only from this score on.")
+    float | None,
+    Query(ge=0, le=1, allow_inf_nan=False, description="Only cells with at least this score."),
 ]
 
 Bbox = Annotated[
@@ -55,7 +56,7 @@ Bbox = Annotated[
 CoordinateOrigin = Annotated[
     Origin,
     Query(
-        description="`slide`: level-0 px. `bounds`: minus the corner of the scanned area, as "
-        "QuPath has it by default; the same unless the slide states bounds.",
+        description="Origin of the coordinates. `slide`: top left of level 0. `bounds`: top left "
+        "of the scanned area, QuPath's default; equal unless the slide states bounds.",
     ),
 ]

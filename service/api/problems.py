@@ -1,6 +1,6 @@
-"""Sends every error as application/problem+json, and so that the client gets to read it.
+"""Sends every error as application/problem+json, in a way that clients that upload can read.
 
-Owns the exception handlers; which error has which status is in `error_status.py`.
+Owns the exception handlers; the status of each error is in `error_status.py`.
 """
 
 import time
@@ -30,23 +30,23 @@ from service.errors import CytolibraError, InvalidRequestError
 MEDIA_TYPE = "application/problem+json"
 DRAIN_TIMEOUT_S = 30.0
 RETRY_AFTER_S = "30"
-#: Answers of these say when to try again.
+#: Responses with these statuses have Retry-After.
 RETRY_STATUSES = (429, 503)
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("service.api")
 
 
 class ProblemResponse(Response):
-    """A problem; while the client still sends a body that nobody wants, that is thrown away.
+    """A problem response that reads and discards the rest of the request's body.
 
-    Closing on a client that sends makes the system throw away the answer instead, so a refused
-    upload would look like a broken connection.
+    Closing a connection on which the client still sends makes the operating system discard the
+    response, so that a refused upload would look like a broken connection.
     """
 
     media_type = MEDIA_TYPE
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends the answer, then reads on until the request ends."""
+        """Sends the response, then reads the request to its end."""
         if not _is_sending(scope):
             await super().__call__(scope, receive, send)
             return
@@ -69,26 +69,28 @@ class ProblemResponse(Response):
 
 
 def install(app: FastAPI) -> None:
-    """Makes the app answer every error with a problem."""
+    """Installs the exception handlers, which answer every error with a problem."""
 
     @app.exception_handler(CytolibraError)
-    async def foreseen(request: Request, error: CytolibraError) -> Response:
+    async def answer_known_error(request: Request, error: CytolibraError) -> Response:
         return answer(request, kind_of(type(error)), str(error))
 
     @app.exception_handler(RequestValidationError)
-    async def malformed(request: Request, error: RequestValidationError) -> Response:
-        described = [_describe(item) for item in error.errors()]
+    async def answer_invalid_parameters(
+        request: Request, error: RequestValidationError
+    ) -> Response:
+        details = [_describe(item) for item in error.errors()]
         kind = KINDS[InvalidRequestError]
-        return answer(request, kind, "; ".join(described), errors=described)
+        return answer(request, kind, "; ".join(details), errors=details)
 
     @app.exception_handler(HTTPException)
-    async def refused(request: Request, error: HTTPException) -> Response:
+    async def answer_http_error(request: Request, error: HTTPException) -> Response:
         kind = HTTP_KINDS.get(error.status_code)
         if kind is None:
             kind = ProblemKind("http", error.status_code, str(error.detail))
         detail = f"{request.method} {request.url.path}: {error.detail}"
         if error.status_code in (404, 405):
-            detail += "; see /docs for what there is"
+            detail += "; see /docs for the existing addresses"
         response = answer(request, kind, detail)
         response.headers.update(error.headers or {})
         if error.status_code == 405:
@@ -96,7 +98,7 @@ def install(app: FastAPI) -> None:
         return response
 
     @app.exception_handler(Exception)
-    async def unforeseen(request: Request, error: Exception) -> Response:
+    async def answer_unexpected_error(request: Request, error: Exception) -> Response:
         log.error("request failed", path=route_of(request), exc_info=error)
         return answer(
             request, INTERNAL, "the request failed unexpectedly; the server's log says why"
@@ -104,9 +106,9 @@ def install(app: FastAPI) -> None:
 
 
 def answer(request: Request, kind: ProblemKind, detail: str, **more: Any) -> Response:
-    """The answer for a problem."""
+    """The response for a problem."""
     body = orjson.dumps(problem(kind, detail, request.url.path, **more))
-    # What fails unforeseen is answered outside of the middleware that adds these to other answers.
+    # Unexpected errors are answered outside of the middleware that adds these to other responses.
     headers = dict(DEFAULT_HEADERS)
     if kind.status in RETRY_STATUSES:
         headers["Retry-After"] = RETRY_AFTER_S
@@ -114,18 +116,18 @@ def answer(request: Request, kind: ProblemKind, detail: str, **more: Any) -> Res
 
 
 def route_of(request: Request) -> str:
-    """The route's pattern, without the ids and names that a path holds."""
+    """The path pattern of the route, without ids and names; "unknown" without a route."""
     route = request.scope.get("route")
     return str(getattr(route, "path", "unknown"))
 
 
 def mark_body_read(request: Request) -> None:
-    """Notes that the request was read to its end, or cannot be."""
+    """Marks a request whose body needs no more reading: it is complete or disconnected."""
     request.scope["cytolibra.body_read"] = True
 
 
 def _drain_timeout_s(scope: Scope) -> float:
-    """How long a client may go on sending; little when the server stops and would cut it off."""
+    """Seconds for which the rest of a body is read; few when the server is stopping."""
     context: Any = scope["app"].state.context
     if context.stopping.is_set():
         return float(context.settings.shutdown_timeout_s) / 2
@@ -135,11 +137,11 @@ def _drain_timeout_s(scope: Scope) -> float:
 def _is_sending(scope: Scope) -> bool:
     headers = dict(scope["headers"])
     has_body = headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
-    # A client that asked first whether to send will not, once it has this answer.
+    # A client that sent Expect: 100-continue sends no body after an error response.
     waits = headers.get(b"expect", b"").lower() == b"100-continue"
     return has_body and not waits and not scope.get("cytolibra.body_read", False)
 
 
 def _describe(item: Any) -> str:
-    where = ".".join(str(part) for part in item["loc"])
-    return f"{where} = {item.get('input')!r}: {item['msg']}"
+    location = ".".join(str(part) for part in item["loc"])
+    return f"{location} = {item.get('input')!r}: {item['msg']}"

@@ -1,4 +1,4 @@
-"""What the query of a call states of the slide that comes with it.
+"""Reads the fields of a slide from the query of an upload.
 
 Owns reading the query; names and limits are in `service/intake/fields.py`.
 """
@@ -11,12 +11,12 @@ from service.intake.fields import StatedFields
 
 
 def get_query_fields(request: Request) -> StatedFields:
-    """The fields in the query; a form may state more.
+    """The fields in the query; a form may add more.
 
     Raises:
-        UnknownFieldError: the query holds a name that is not known.
-        InvalidRequestError: a value is none that its field takes.
-        FieldConflictError: the query states a field twice, differently.
+        UnknownFieldError: a parameter has an unknown name.
+        InvalidRequestError: a value is invalid.
+        FieldConflictError: a field has two different values.
     """
     fields = StatedFields()
     for name, text in request.query_params.multi_items():

@@ -1,6 +1,6 @@
-"""Results as HTTP lets clients keep them: entity tags, conditions and byte ranges (RFC 9110).
+"""Entity tags, conditional requests and byte ranges of results (RFC 9110).
 
-Owns those; what a result holds is left to the routes.
+Owns these; the content of a result is left to the routes.
 """
 
 import hashlib
@@ -21,15 +21,15 @@ from werkzeug.http import parse_etags, parse_range_header
 from service.errors import NoSpaceError
 
 PIECE_SIZE = 1 << 16
-#: Results name cells of a patient, so that only the client itself may keep them; and they may be
-#: deleted, so that it has to ask whether they are still there.
+#: Results are of a patient, so only the client itself may store them; and slides may be deleted, so
+#: the client must revalidate.
 CACHE_CONTROL = "private, no-cache"
 
 
 def entity_tag(*identity: Any) -> str:
-    """A strong entity tag, without quotes, of what determines a result's bytes.
+    """A strong entity tag, without quotes, made from the values that determine a result's bytes.
 
-    The product's version is part of it, since another one may write the same result otherwise.
+    The product's version is included, since another version may write the result differently.
     """
     text = json.dumps([version("cytolibra"), *identity], default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -41,10 +41,10 @@ def validators(tag: str) -> dict[str, str]:
 
 
 def check_conditions(request: Request, headers: dict[str, str], tag: str) -> Response | None:
-    """The answer 304 if the client has the result already, None if it is to be sent.
+    """The response 304 if the client has the current result, else None.
 
     Raises:
-        HTTPException: 412, the request is for another state of the result (If-Match).
+        HTTPException: 412, If-Match does not name the current result.
     """
     if (expected := _joined(request, "if-match")) and not parse_etags(expected).contains(tag):
         raise HTTPException(412, f"the result is now {tag}; leave If-Match out to get it")
@@ -53,20 +53,20 @@ def check_conditions(request: Request, headers: dict[str, str], tag: str) -> Res
     return None
 
 
-def is_range_asked_for(request: Request, tag: str) -> bool:
-    """Whether a part is asked for, of the result as it is now (If-Range)."""
+def is_range_requested(request: Request, tag: str) -> bool:
+    """Whether the request is for a single byte range of the current result (If-Range)."""
     condition = request.headers.get("if-range", f'"{tag}"').strip()
     parsed = parse_range_header(request.headers.get("range"))
-    # Several ranges in one request may be ignored (RFC 9110 14.2), and nobody here needs them.
-    is_one_range = parsed is not None and parsed.units == "bytes" and len(parsed.ranges) == 1
-    return is_one_range and condition == f'"{tag}"'
+    # A server may ignore a request for several ranges (RFC 9110 14.2).
+    is_single_range = parsed is not None and parsed.units == "bytes" and len(parsed.ranges) == 1
+    return is_single_range and condition == f'"{tag}"'
 
 
 def send_bytes(
     request: Request, data: bytes, headers: dict[str, str], tag: str, media_type: str
 ) -> Response:
-    """A result that is held in memory, or the part of it that is asked for."""
-    if is_range_asked_for(request, tag):
+    """The response with a result in memory, or with the requested range of it."""
+    if is_range_requested(request, tag):
         return send_range(request, io.BytesIO(data), headers, media_type)
     return Response(data, headers={**headers, "Accept-Ranges": "bytes"}, media_type=media_type)
 
@@ -74,10 +74,10 @@ def send_bytes(
 def send_range(
     request: Request, file: BinaryIO, headers: dict[str, str], media_type: str
 ) -> Response:
-    """The part of a file that the request asks for; closes the file when it is sent.
+    """The response with the requested range of a file, which is closed after sending.
 
     Raises:
-        HTTPException: 416, the file has no such bytes.
+        HTTPException: 416, the range begins after the end of the file.
     """
     length = file.seek(0, io.SEEK_END)
     try:
@@ -95,10 +95,10 @@ def send_range(
 
 
 def spool(pieces: Iterable[bytes], folder: Path, min_free_bytes: int) -> BinaryIO:
-    """A file without a name that holds the pieces; gone when it is closed or the process ends.
+    """An unnamed temporary file with the pieces; deleted when closed or when the process ends.
 
     Raises:
-        NoSpaceError: the disk has no room for it beside `min_free_bytes`.
+        NoSpaceError: less than `min_free_bytes` would be left on the disk.
     """
     file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # closed when it has been sent
     try:
@@ -120,7 +120,7 @@ def _joined(request: Request, name: str) -> str:
 
 
 def _find_range(request: Request, length: int) -> tuple[int, int]:
-    """First byte and the one after the last, of a request that asks for one range."""
+    """(start, end) of the requested range in bytes; `end` is exclusive."""
     parsed = parse_range_header(request.headers.get("range"))
     start, end = parsed.ranges[0] if parsed is not None else (0, None)
     if start < 0:

@@ -1,6 +1,6 @@
 """The server process: API and worker on one data directory, from start to clean stop.
 
-Owns the order in which things are opened and closed; `service/cli/serve.py` calls it.
+Owns the order in which resources are opened and closed; `service/cli/serve.py` calls it.
 """
 
 import signal
@@ -37,11 +37,11 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("service.api")
 def run_server(
     settings: Settings, catalogue: Catalogue, worker_command: Sequence[str] = WORKER_COMMAND
 ) -> None:
-    """Serves until SIGTERM or SIGINT, with a worker beside it that is started again if it dies.
+    """Serves until SIGTERM or SIGINT, beside a worker that is restarted if it dies.
 
     Raises:
-        DataDirectoryBusyError: another server has this data directory.
-        PortInUseError: the address is taken.
+        DataDirectoryBusyError: another server runs on this data directory.
+        PortInUseError: the address is in use.
     """
     data_dir = DataDir(settings.data_dir)
     data_dir.create()
@@ -65,10 +65,10 @@ def run_server(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there.
+    """A socket that listens on host and port.
 
     Raises:
-        PortInUseError: it cannot.
+        PortInUseError: the address cannot be bound.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -86,7 +86,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 @contextmanager
 def open_context(settings: Settings, catalogue: Catalogue) -> Iterator[Context]:
-    """The server's parts on its data directory, databases up to date; closed at the end."""
+    """The server's context, with migrated databases; closed when the `with` block ends."""
     data_dir = DataDir(settings.data_dir)
     engine = open_database(results_url(data_dir.results_db))
     migrate(engine)
@@ -111,12 +111,12 @@ def open_context(settings: Settings, catalogue: Catalogue) -> Iterator[Context]:
 
 
 def sweep(context: Context) -> None:
-    """Puts right what a server that was killed left half done."""
+    """Cleans up after a server that was killed: files without slides, keys, unqueued slides."""
     for part in context.data_dir.uploads.iterdir():
         part.unlink()
-    kept = context.slides.stored_names()
+    stored_names = context.slides.stored_names()
     for file in context.data_dir.slides.iterdir():
-        if file.name not in kept:
+        if file.name not in stored_names:
             file.unlink()
     for slide_id in context.blobs.folders(SLIDES_PREFIX) - context.slides.ids():
         context.blobs.delete_all(slide_prefix(slide_id))
@@ -133,30 +133,32 @@ def serve(context: Context, listener: socket.socket) -> None:
         lifespan="off",
         timeout_graceful_shutdown=context.settings.shutdown_timeout_s,
         server_header=False,
-        # What proxies say is believed or not in `middleware/proxy.py`.
+        # `middleware/proxy.py` reads the headers of proxies.
         proxy_headers=False,
     )
-    # uvicorn sends itself the signal once more when it is done, to whoever had the handler before.
-    before = {number: signal.signal(number, _ignore) for number in (signal.SIGTERM, signal.SIGINT)}
+    # After its shutdown, uvicorn raises the signal again, for the previous handler.
+    previous_handlers = {
+        signum: signal.signal(signum, _ignore) for signum in (signal.SIGTERM, signal.SIGINT)
+    }
     try:
         _Server(config, context).run(sockets=[listener])
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for signum, handler in previous_handlers.items():
+            signal.signal(signum, handler)
 
 
 class _Server(uvicorn.Server):
-    """Tells endless answers to end when a stop is asked for."""
+    """Sets `Context.stopping` on a signal, so that event streams end."""
 
     def __init__(self, config: uvicorn.Config, context: Context) -> None:
         super().__init__(config)
         self._context = context
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Called by the signal."""
+        """Handles SIGTERM and SIGINT."""
         self._context.stopping.set()
         super().handle_exit(sig, frame)
 
 
-def _ignore(_number: int, _frame: FrameType | None) -> None:
-    """A stop is under way already."""
+def _ignore(_signum: int, _frame: FrameType | None) -> None:
+    """Does nothing: the server is already stopping."""

@@ -1,6 +1,6 @@
-"""Acts that must be done to their end, also for a request that is being torn down.
+"""Runs functions to completion even if their request is cancelled.
 
-Owns how: in a thread, so that neither disk nor database holds up the event loop, and shielded.
+Owns the way: in a thread, so that disk and database do not block the event loop, and shielded.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-async def run_to_the_end(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What `act` gives; cancelling the request does not keep it from being done and waited for.
+async def run_to_the_end(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The result of `function`, which is completed and awaited even if the request is cancelled.
 
-    A server that stops does not wait; what it leaves undone is put right at its next start.
+    A stopping server does not wait for it; the next start cleans up.
     """
     with anyio.CancelScope(shield=True):
-        given = await run_in_threadpool(act, *args, **kwargs)
-    return given  # noqa: RET504  # for mypy a scope may swallow errors
+        result = await run_in_threadpool(function, *args, **kwargs)
+    return result  # noqa: RET504  # for mypy a scope may swallow errors

@@ -1,7 +1,7 @@
-"""Receives a slide over HTTP: from the socket to a file, piece by piece, hashed on the way.
+"""Receives a slide over HTTP: streams the body to a file and hashes it.
 
-Owns temporary files and interrupted uploads; whether it is a slide is left to others. The slide is
-never held in memory, and the disk never makes other requests wait.
+Owns temporary files and interrupted uploads; checking the slide is left to `service/intake`. The
+slide is never held in memory, and writing never blocks other requests.
 """
 
 import errno
@@ -31,7 +31,8 @@ from service.intake.receive import (
     disk_full,
 )
 
-#: The socket gives pieces of about 64 kB; a change of thread for each would cost more than writing.
+#: Bytes per write. The socket gives pieces of about 64 kB; switching threads for each would cost
+#: more than writing it.
 WRITE_SIZE = 1 << 20
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -44,20 +45,20 @@ async def receiving(
     fields: StatedFields,
     digests: StatedDigests,
 ) -> AsyncIterator[ReceivedFile]:
-    """The request's file, raw body or multipart field `file`; leaves nothing in `folder`.
+    """The request's file, from a raw body or form field `file`; removed from `folder` at the end.
 
     Args:
-        fields: takes what a form states beside the file.
-        digests: what the headers state of body and file.
+        fields: the form's other fields are added to it.
+        digests: of body and file, from the headers.
 
     Raises:
-        DigestMismatchError: body or file has another digest than stated.
-        EmptyUploadError: it holds no bytes.
-        FieldConflictError: the form states another value than the query.
+        DigestMismatchError: the digest of body or file differs from the stated digest.
+        EmptyUploadError: the file is empty.
+        FieldConflictError: a field differs between form and query.
         InvalidRequestError: the form is malformed or has no field `file`.
         NoSpaceError: the disk is full, or would be.
-        SlideTooLargeError: it is larger than allowed.
-        UploadInterruptedError: the client went away.
+        SlideTooLargeError: the file is larger than allowed.
+        UploadInterruptedError: the client disconnected.
     """
     _check_headers(request)
     await run_in_threadpool(_check_announced_size, request, folder, limits)
@@ -85,15 +86,18 @@ async def _receive(
     fields: StatedFields,
     digests: StatedDigests,
 ) -> ReceivedFile:
-    stated, content_type = digests.representation.digests, request.headers.get("content-type", "")
+    stated_digests, content_type = (
+        digests.representation.digests,
+        request.headers.get("content-type", ""),
+    )
     if is_form(content_type):
-        written = HashedFile(file, limits, stated)
+        written = HashedFile(file, limits, stated_digests)
         sink: Sink = FormSink(written, content_type, fields)
         body_hashes = Hashes(digests.content.digests)
         await _pump(request, sink, body_hashes)
     else:
-        # The body is the file: hashed once for both.
-        written = HashedFile(file, limits, {*stated, *digests.content.digests})
+        # The body is the file, so it is hashed once for both digests.
+        written = HashedFile(file, limits, {*stated_digests, *digests.content.digests})
         sink, body_hashes = RawSink(written), written.hashes
         await _pump(request, sink, Hashes(()))
     name_in_header = await run_in_threadpool(sink.finish)
@@ -114,13 +118,13 @@ def _check_headers(request: Request) -> None:
 
 
 def _check_announced_size(request: Request, folder: Path, limits: ReceiveLimits) -> None:
-    """Passes unless Content-Length says already that the file cannot be taken."""
+    """Refuses a file that is too large by its Content-Length."""
     announced = int(request.headers.get("content-length", "0"))
     check_room(max(0, announced - FORM_ALLOWANCE_BYTES), folder, limits)
 
 
 async def _pump(request: Request, sink: Sink, hashes: Hashes) -> None:
-    """Moves the body into sink and hashes, in pieces large enough to be worth a thread."""
+    """Feeds the body to sink and hashes, in pieces of at least `WRITE_SIZE` except the last."""
 
     def feed(data: bytes) -> None:
         hashes.update(data)

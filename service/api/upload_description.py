@@ -1,4 +1,4 @@
-"""What the OpenAPI page says of sending a slide: query, form, raw body, and lines for the shell.
+"""OpenAPI description of sending a slide: query, form, raw body, and shell samples.
 
 Owns that description; the fields and their limits come from `service/intake/fields.py`.
 """
@@ -22,7 +22,7 @@ SAMPLES = (
 
 
 def describe_upload() -> dict[str, Any]:
-    """The call's parameters, body and samples, as OpenAPI has them."""
+    """Parameters, request body and samples of the operation, in OpenAPI's form."""
     return {
         "parameters": [
             {
@@ -36,9 +36,9 @@ def describe_upload() -> dict[str, Any]:
         ],
         "requestBody": {
             "required": True,
-            "description": "The slide, as field `file` of a form or as the body itself. Further "
-            "fields of a form, before or after the file, say the same as the query; both may "
-            "state a value if it is the same.",
+            "description": "The slide, as field `file` of a form or as the raw body. The other "
+            "form fields, before or after the file, have the meaning of the query parameters of "
+            "the same name; a field in both must have the same value.",
             "content": {
                 "multipart/form-data": {"schema": _form_schema()},
                 "application/octet-stream": {"schema": BINARY},

@@ -1,6 +1,6 @@
-"""Where the bytes of an upload go: straight into the slide's file, or through a form's parser.
+"""Sinks for the body of an upload: directly into the slide's file, or through a form parser.
 
-Owns the multipart form and its limits; where the bytes come from is `upload.py`.
+Owns parsing and limits of multipart forms; `upload.py` reads the body.
 """
 
 from typing import Protocol
@@ -21,7 +21,7 @@ from service.intake.receive import HashedFile
 FILE_FIELD = "file"
 FORM_FIELDS = (FILE_FIELD, *FIELD_NAMES)
 PLACE = "the form"
-#: What a form holds beside the file: boundaries, part headers, fields, text before and after.
+#: Limit on a form without the file: boundaries, part headers, fields, preamble and epilogue.
 FORM_ALLOWANCE_BYTES = 1 << 16
 MAX_PART_HEADER_BYTES = 4096
 MAX_PART_HEADERS = 8
@@ -32,14 +32,14 @@ MAX_BOUNDARY_BYTES = 200
 
 
 class Sink(Protocol):
-    """Takes a request's body."""
+    """Consumes the body of a request."""
 
     def feed(self, data: bytes) -> None:
-        """The next piece."""
+        """Consumes the next piece."""
         ...
 
     def finish(self) -> str | None:
-        """The body has ended; the file name in its headers, if it has one."""
+        """Ends the body; returns the file name in its part headers, or None."""
         ...
 
 
@@ -50,21 +50,21 @@ class RawSink:
         self._file = file
 
     def feed(self, data: bytes) -> None:
-        """The next piece of the slide."""
+        """Appends the next piece of the slide."""
         self._file.write(data)
 
     def finish(self) -> str | None:
-        """A raw body has no part headers."""
+        """Syncs the file; returns None, since a raw body has no part headers."""
         self._file.sync()
         return None
 
 
 class FormSink:
-    """A multipart form whose field `file` is the slide, beside fields that state things of it.
+    """A multipart form whose field `file` is the slide; its other fields describe the slide.
 
     Args:
-        fields: takes what the form states, as it comes, so that nonsense before the file is
-            refused before the file.
+        fields: form fields are added as they arrive, so that a wrong field before the file is
+            refused before the file is received.
 
     Raises:
         InvalidRequestError: the content type names no boundary.
@@ -77,7 +77,7 @@ class FormSink:
         self._text = bytearray()
         self._file_part: MultipartSegment | None = None
         self._num_bytes = 0
-        # Latin-1 gives every byte a letter, so that none is lost and no header fails to decode.
+        # Latin-1 decodes every byte, so that no header is lost or fails to decode.
         self._parser = PushMultipartParser(
             _boundary(content_type),
             max_header_size=MAX_PART_HEADER_BYTES,
@@ -86,14 +86,14 @@ class FormSink:
         )
 
     def feed(self, data: bytes) -> None:
-        """The next piece of the form.
+        """Parses the next piece of the form.
 
         Raises:
-            InvalidRequestError: it cannot be read, or states what cannot be taken.
-            FieldConflictError: it states other values than the query.
+            InvalidRequestError: the form is malformed, or a field is unknown or invalid.
+            FieldConflictError: a field differs between form and query.
         """
         if not data:
-            return  # which the parser would take for the end
+            return  # the parser takes empty data for the end
         self._num_bytes += len(data)
         try:
             for event in self._parser.parse(data):
@@ -112,10 +112,10 @@ class FormSink:
             )
 
     def finish(self) -> str | None:
-        """The name in the header of the part `file`.
+        """Syncs the file; returns the file name in the header of the part `file`, or None.
 
         Raises:
-            InvalidRequestError: the form is cut off or has no such part.
+            InvalidRequestError: the form is truncated or has no part `file`.
         """
         try:
             self._parser.close()
@@ -168,7 +168,7 @@ def is_form(content_type: str) -> bool:
     """Whether a body of that type is a multipart form.
 
     Raises:
-        InvalidRequestError: it is multipart of another kind.
+        InvalidRequestError: the body is multipart but not form-data.
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind.startswith("multipart/") and kind != "multipart/form-data":
@@ -180,7 +180,7 @@ def is_form(content_type: str) -> bool:
 
 
 def malformed_form(reason: str) -> InvalidRequestError:
-    """The error of a form that cannot be understood."""
+    """The error for a form that cannot be parsed."""
     return InvalidRequestError(
         f"the multipart form cannot be read: {reason}; lines end with CR LF and the last boundary "
         f"with --, as curl -F file=@slide.svs does it"

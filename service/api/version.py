@@ -1,6 +1,6 @@
-"""The version of the API, stated once: every path and link is made from it.
+"""The version of the API, from which every path and link is made.
 
-Owns the version; the rule by which the API changes is in `docs/decisions.md`, the changes are in
+Owns the version; the rule for changes of the API is in `docs/decisions.md`, the changes are in
 `CHANGELOG.md`.
 """
 

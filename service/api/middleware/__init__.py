@@ -1,1 +1,1 @@
-"""What every request passes on its way to a route, and every answer on its way back."""
+"""ASGI middleware, through which every request and response passes."""

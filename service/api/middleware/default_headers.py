@@ -1,29 +1,29 @@
-"""Headers of every answer that does not state its own: what a browser may do with it.
+"""Default security and caching headers of responses.
 
-Owns the defaults: nothing is kept by caches, nothing is guessed, nothing is loaded or framed.
+Owns the defaults: no caching, no MIME sniffing, no loading of resources, no framing.
 """
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+NOTHING_ALLOWED = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 DEFAULT_HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": NOTHING,
+    "Content-Security-Policy": NOTHING_ALLOWED,
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
 
 
 class DefaultHeaders:
-    """ASGI middleware."""
+    """ASGI middleware that adds default headers to responses."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Adds the headers that an answer lacks."""
+        """Adds the default headers that a response does not set itself."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

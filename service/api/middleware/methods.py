@@ -1,6 +1,6 @@
-"""Methods that HTTP has for every address: HEAD wherever there is GET, OPTIONS, complete Allow.
+"""HEAD for every route with GET, OPTIONS for every route, and complete Allow headers.
 
-Owns those three; routes state GET, POST and DELETE alone.
+Owns those three; routes declare only GET, POST and DELETE.
 """
 
 from collections.abc import Iterable
@@ -11,20 +11,20 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: Methods that a route may state.
+#: Methods that a route may declare.
 ROUTED = ("GET", "POST", "PUT", "PATCH", "DELETE")
-#: What a router writes down about the route that it chose.
+#: Keys of the scope that a router sets for the chosen route.
 ROUTE_KEYS = ("route", "endpoint", "path_params")
 
 
 class Methods:
-    """ASGI middleware."""
+    """ASGI middleware that answers HEAD and OPTIONS."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers HEAD from GET, and OPTIONS itself."""
+        """Answers HEAD by the headers of GET, and OPTIONS by Allow; passes on all other methods."""
         if scope["type"] == "http" and scope["method"] == "HEAD":
             await self._answer_head(scope, receive, send)
         elif scope["type"] == "http" and scope["method"] == "OPTIONS" and (allow := allowed(scope)):
@@ -33,7 +33,7 @@ class Methods:
             await self._app(scope, receive, send)
 
     async def _answer_head(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Runs the GET until its headers are known, and sends no more."""
+        """Runs the GET until it has sent its headers, then cancels it."""
         # Ranges are defined for GET alone (RFC 9110 14.2).
         headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
         get_scope = {**scope, "method": "GET", "headers": headers}
@@ -50,7 +50,7 @@ class Methods:
 
 
 def allowed(scope: Scope) -> str:
-    """Value of Allow for the address of a request; "" if there is nothing at it."""
+    """Value of Allow for the path of a request; "" if no route matches it."""
     if scope["path"] == "*":
         return ", ".join([*ROUTED, "HEAD", "OPTIONS"])
     app: FastAPI = scope["app"]

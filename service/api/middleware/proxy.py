@@ -1,7 +1,7 @@
-"""The address at which a client sees the server, when a reverse proxy stands between.
+"""The address at which clients reach the server through a reverse proxy.
 
-Owns the prefix and what a trusted proxy says of itself: X-Forwarded-Prefix, -Host, -Proto and
-Forwarded (RFC 7239). From anyone else these are ignored.
+Owns the path prefix and the headers of trusted proxies: X-Forwarded-Prefix, -Host, -Proto and
+Forwarded (RFC 7239). From all other clients these headers are ignored.
 """
 
 import re
@@ -18,10 +18,11 @@ HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
 
 class Proxy:
-    """ASGI middleware.
+    """ASGI middleware that sets prefix, host and scheme of requests.
 
     Args:
-        root_path: the prefix when no trusted proxy states another.
+        app: next application.
+        root_path: the prefix, unless a trusted proxy states a prefix.
         trusted: addresses and networks of trusted proxies, separated by commas.
     """
 
@@ -31,7 +32,7 @@ class Proxy:
         self._trusted = read_networks(trusted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on as the client sent it to the proxy."""
+        """Passes the request on with the prefix, host and scheme that the client used."""
         if scope["type"] == "http":
             root = self._root_path
             if is_trusted(scope.get("client"), self._trusted):
@@ -44,7 +45,7 @@ class Proxy:
 def is_trusted(
     client: tuple[str, int] | None, networks: Sequence[IPv4Network | IPv6Network]
 ) -> bool:
-    """Whether the other end of a connection lies in one of the networks."""
+    """Whether the address of the client is in any of the networks."""
     if client is None or not networks:
         return False
     address = ip_address(client[0].partition("%")[0])
@@ -71,12 +72,12 @@ def _take_over_host(scope: Scope) -> None:
 
 
 def _last(headers: Headers, name: str) -> str:
-    """What the nearest proxy said: each one adds its own behind those before it."""
+    """The last value of a header, set by the nearest proxy; "" without the header."""
     return ", ".join(headers.getlist(name)).rpartition(",")[2].strip()
 
 
 def _move_under(scope: Scope, root: str) -> None:
-    """Proxies pass the path with their prefix or without it; here it always has it."""
+    """Sets the prefix, and adds it to the path if the proxy removed it."""
     scope["root_path"] = root
     path = scope["path"]
     if root and path.startswith("/") and path != root and not path.startswith(f"{root}/"):

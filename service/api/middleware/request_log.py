@@ -1,6 +1,6 @@
-"""Logs and times every request, by route and not by address.
+"""Logs and times every request by its route pattern.
 
-Addresses hold file names and accession numbers, which may name a patient.
+The full URL is not logged: file names and accession numbers in it may identify a patient.
 """
 
 import logging
@@ -16,14 +16,14 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("service.api")
 
 
 class RequestLog:
-    """ASGI middleware."""
+    """ASGI middleware that logs and measures requests."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on and notes how it went."""
+        """Passes the request on, then logs its status and duration."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -42,16 +42,16 @@ class RequestLog:
 
     def _note(self, scope: Scope, status: int, duration_s: float) -> None:
         route = str(getattr(scope.get("route"), "path", "unknown"))
-        # Any word may stand for a method; only those of HTTP become labels.
+        # Clients may send any word as method; only those of HTTP become labels.
         method = scope["method"] if scope["method"] in (*ROUTED, "HEAD", "OPTIONS") else "other"
         method = method if route != "unknown" else "unknown"
         self._metrics.requests.labels(method, route, str(status)).observe(duration_s)
-        # Clients ask how a slide stands many times a second; that it went well is no news.
-        is_news = method not in ("GET", "HEAD") or status >= 400
-        # An id that is not known could be anything that someone typed.
+        # Clients poll the status of slides often; successful reads are logged at level DEBUG.
+        is_important = method not in ("GET", "HEAD") or status >= 400
+        # An unknown id is arbitrary text from the client, and is not logged.
         is_known = status < 400 and "slide_id" in scope.get("path_params", {})
         log.log(
-            logging.INFO if is_news else logging.DEBUG,
+            logging.INFO if is_important else logging.DEBUG,
             "request",
             method=method,
             route=route,

@@ -1,6 +1,6 @@
-"""Ends uploads when the server stops, so that their clients read why instead of a cut connection.
+"""Ends uploads when the server stops, so that clients get a response instead of a reset.
 
-Owns the notice; the answer, 503 with Retry-After, is made where every error's is.
+Owns interrupting the body; `problems.py` makes the response, 503 with Retry-After.
 """
 
 import threading
@@ -15,9 +15,10 @@ WITH_BODY = ("POST", "PUT", "PATCH")
 
 
 class StopUploads:
-    """ASGI middleware.
+    """ASGI middleware that interrupts request bodies.
 
     Args:
+        app: next application.
         stopping: set when the server begins to stop.
     """
 
@@ -26,16 +27,16 @@ class StopUploads:
         self._stopping = stopping
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on with a body that ends in an error when the server stops."""
+        """Passes the request on with a body that raises an error when the server stops."""
         if scope["type"] == "http" and scope["method"] in WITH_BODY:
             receive = StoppableBody(receive, self._stopping)
         await self._app(scope, receive, send)
 
 
 class StoppableBody:
-    """A request's body.
+    """A request's body, which raises an error once the server is stopping.
 
-    The error is raised once: after it the body may be read on, to be thrown away.
+    The error is raised only once; afterwards the body can still be read, to discard it.
     """
 
     def __init__(self, receive: Receive, stopping: threading.Event) -> None:
@@ -44,7 +45,7 @@ class StoppableBody:
         self._is_watched = True
 
     async def __call__(self) -> Message:
-        """The next piece.
+        """The next message of the body.
 
         Raises:
             ServerStoppingError: the server stops before the body has ended.

@@ -1,1 +1,1 @@
-"""The calls of the API, one file for each thing that they are about."""
+"""Operations of the API, a file for each resource."""

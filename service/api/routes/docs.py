@@ -1,4 +1,4 @@
-"""The description of the API: for programs, and as a page that works without the internet.
+"""The OpenAPI description, as JSON and as a page that works without the internet.
 
 Owns both and the page's files; Swagger UI's own come from the package `fastapi-offline`, from which
 nothing else is used.
@@ -33,7 +33,7 @@ FILES = {
 
 @router.get("/")
 def go_to_docs(root: RootDep) -> RedirectResponse:
-    """Someone who opens the server in a browser gets its page."""
+    """Redirects from the root to the page."""
     return RedirectResponse(f"{root}/docs")
 
 

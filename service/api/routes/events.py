@@ -1,4 +1,4 @@
-"""Progress as it happens, as server-sent events."""
+"""Status of a slide as server-sent events."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -38,19 +38,19 @@ POLL_INTERVAL_S = 0.5
 async def follow_slide(
     context: ContextDep, slide: SlideDep, root: RootDep
 ) -> AsyncIterator[ServerSentEvent]:
-    """One event at once and one for every change; ends after done, failed or cancelled."""
-    last: SlideStatus | None = None
+    """Sends the current status and every change of it, until done, failed or cancelled."""
+    last_sent: SlideStatus | None = None
     while not context.stopping.is_set():
         try:
             status = await run_in_threadpool(_read, context, slide.id, root)
         except SlideNotFoundError:
             yield ServerSentEvent(event="deleted", data={"id": slide.id})
             return
-        if status != last:
+        if status != last_sent:
             yield ServerSentEvent(event="status", data=status.model_dump(mode="json"))
         if status.status.is_final:
             return
-        last = status
+        last_sent = status
         await asyncio.sleep(POLL_INTERVAL_S)
 
 

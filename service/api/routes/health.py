@@ -1,6 +1,6 @@
-"""Whether the server lives, and whether it can take slides.
+"""Liveness and readiness of the server.
 
-Served under the version's prefix and, for orchestrators that look there, at the root.
+Served under the version's prefix and, for orchestrators, at the root.
 """
 
 import shutil
@@ -19,23 +19,23 @@ router = APIRouter(tags=["operation"])
 
 @router.get("/healthz", summary="Is the server alive")
 async def healthz() -> Health:
-    """Always `ok`; a server that is dead gives no answer."""
+    """Always `ok`."""
     return Health(status="ok")
 
 
 @router.get(
     "/readyz",
-    summary="Can slides be taken and worked on",
+    summary="Can slides be accepted and analysed",
     responses={
         503: {
             "model": Readiness,
-            "description": "Not now; the members say why.",
+            "description": "Not ready; the members name the cause.",
             "headers": RETRY_AFTER,
         }
     },
 )
 def readyz(context: ContextDep, response: Response) -> Readiness:
-    """200 if the database answers, a worker lives and the disk has room, else 503."""
+    """200 if the database answers, a worker is alive and the disk has room, else 503."""
     database, worker = _ask_database(context)
     usage = shutil.disk_usage(context.data_dir.root)
     has_room = usage.free > context.settings.min_free_bytes
@@ -47,7 +47,7 @@ def readyz(context: ContextDep, response: Response) -> Readiness:
 
 
 def _ask_database(context: Context) -> tuple[bool, bool]:
-    """Whether the database answers, and whether a worker lives."""
+    """(whether the database answers, whether a worker is alive)."""
     try:
         return True, context.workers.count_alive(WORKER_SILENCE_S) > 0
     except SQLAlchemyError:

@@ -16,5 +16,5 @@ router = APIRouter(tags=["operation"])
     responses={200: media("Text format.", text__plain='cytolibra_slides{status="done"} 12.0\n')},
 )
 def metrics(context: ContextDep) -> Response:
-    """Requests of this server; slides, tiles, cells and times of all analyses."""
+    """Request durations of this server; slides, tiles, cells and durations of all analyses."""
     return Response(context.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -14,7 +14,7 @@ from service.api.parameters import AnnotationFormat, Bbox, CoordinateOrigin, Lab
 from service.api.representations import (
     check_conditions,
     entity_tag,
-    is_range_asked_for,
+    is_range_requested,
     send_bytes,
     send_range,
     spool,
@@ -41,9 +41,9 @@ from service.storage.tables import Slide, Status
 
 router = APIRouter(prefix=f"{SLIDES_PATH}/{{slide_id}}", tags=["results"])
 
-PART = "The bytes that `Range` asked for."
+PART = "The requested byte range."
 NOT_MODIFIED: dict[str, Any] = {
-    "description": "The client has it already: the same as its `If-None-Match` names.",
+    "description": "The result still has the entity tag in `If-None-Match`.",
     "headers": VALIDATORS,
 }
 
@@ -109,12 +109,12 @@ def get_annotations(
     bbox: Bbox = None,
     origin: CoordinateOrigin = "slide",
 ) -> Response:
-    """All cells, or those that the filters leave, streamed without holding them all.
+    """All cells that pass the filters, as a stream.
 
-    Every cell has its id (the same in every format, run and export), box, class, score and the
-    score of every class. Cells come along a Hilbert curve, so that neighbours on the slide are
-    near each other in the stream, not by score. Without compression, `Range` gives a part, so that
-    a transfer that broke off can go on.
+    Every cell has an id (the same in every format, run and export), box, class, score and the
+    score of every class. Cells are sorted along a Hilbert curve, not by score, so that neighbours
+    on the slide are near each other in the stream. Without compression, `Range` returns a part, so
+    that an interrupted download can be resumed.
     """
     check_done(slide)
     query = AnnotationsQuery(format, tuple(label or ()), min_score, bbox, origin)
@@ -129,7 +129,7 @@ def get_annotations(
     if is_gzip:
         headers |= {"Content-Encoding": "gzip", "Accept-Ranges": "none"}
         return StreamingResponse(compress(pieces), headers=headers, media_type=format.media_type)
-    if is_range_asked_for(request, tag):
+    if is_range_requested(request, tag):
         file = spool(pieces, context.data_dir.uploads, context.settings.min_free_bytes)
         return send_range(request, file, headers, format.media_type)
     headers["Accept-Ranges"] = "bytes"
@@ -157,7 +157,7 @@ def get_annotations(
     },
 )
 def get_thumbnail(request: Request, context: ContextDep, slide: SlideDep) -> Response:
-    """At most 1,024 px on its longer side; there from the moment that the slide is accepted."""
+    """At most 1,024 px on the longer side; available as soon as the slide is accepted."""
     tag = entity_tag(slide.id, slide.sha256, slide.mpp, "thumbnail")
     headers = validators(tag)
     unchanged = check_conditions(request, headers, tag)
@@ -167,12 +167,12 @@ def get_thumbnail(request: Request, context: ContextDep, slide: SlideDep) -> Res
 
 
 def result_identity(slide: Slide) -> tuple[Any, ...]:
-    """What determines the results of a slide that is done."""
+    """The values that determine the results of a done slide."""
     return slide.id, slide.run, slide.sha256, slide.detector_digest, slide.finished_at
 
 
 def _read_thumbnail(context: Context, slide: Slide) -> bytes:
-    """The thumbnail, drawn when it is first asked for."""
+    """The thumbnail as JPEG; drawn and stored at the first request."""
     key = keys.thumbnail_key(slide.id)
     try:
         return context.blobs.get(key)
@@ -183,13 +183,13 @@ def _read_thumbnail(context: Context, slide: Slide) -> bytes:
 
 
 def check_done(slide: Slide) -> None:
-    """Passes for a slide with a result.
+    """Checks that a slide has results.
 
     Raises:
-        SlideNotDoneError: it has none.
+        SlideNotDoneError: the slide is not done.
     """
     if slide.status != Status.DONE:
         remedy = "wait until its status is done"
         if Status(slide.status).is_final:
-            remedy = "send it again to have it analysed anew"
+            remedy = "send it again to repeat the analysis"
         raise SlideNotDoneError(f"slide {slide.id} is {slide.status}; {remedy}")

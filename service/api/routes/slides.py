@@ -1,4 +1,4 @@
-"""Slides: sending one, seeing how it stands, cancelling and deleting it."""
+"""Slides: sending, listing, status, cancelling and deleting."""
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
@@ -85,11 +85,11 @@ REFUSALS = (
     responses={
         200: {
             "model": SlideStatus,
-            "description": "This slide is known; here is how it stands.",
+            "description": "The slide is known; its current status.",
             "headers": LOCATION,
         },
         202: {
-            "description": "Accepted and queued; `Location` says where to look.",
+            "description": "Accepted and queued; `Location` is its URL.",
             "headers": LOCATION,
         },
         **problems(*REFUSALS, instance=SLIDES_PATH),
@@ -106,14 +106,13 @@ async def post_slide(
 ) -> Response:
     """Streams a whole-slide image to disk, checks that it can be opened, and queues it.
 
-    A slide's identity is its content, the detector's weights, `mpp` and `accession`. Sending the
-    same again gives 200 and the slide that is there; one that failed or was cancelled is queued
-    anew. A refused slide leaves nothing behind. What is stated of the slide may stand in the query
-    or in fields of the form; a name that is not known is refused, as is a field stated twice with
-    different values.
+    Content, detector digest, `mpp` and `accession` identify a slide. Sending a known slide returns
+    200 and its status; a failed or cancelled slide is queued again. A refused slide is not stored.
+    Fields may be in the query or in the form; unknown fields are refused, as are two different
+    values for a field.
     """
     if fields.is_stated("detector"):
-        # Before the upload, which may take an hour.
+        # An unknown detector is refused before the upload, which may take an hour.
         await run_in_threadpool(context.catalogue.find, fields.gather().detector)
     limits = ReceiveLimits(context.settings.max_upload_bytes, context.settings.min_free_bytes)
     async with (
@@ -121,10 +120,10 @@ async def post_slide(
         receiving(request, context.data_dir.uploads, limits, fields, digests) as file,
     ):
         context.metrics.uploaded.inc(file.size_bytes)
-        first = await run_in_threadpool(_answer, context, hold, file, fields.gather())
-    answer = move_under(root, first.answer)
+        stored = await run_in_threadpool(_accept_or_repeat, context, hold, file, fields.gather())
+    answer = move_under(root, stored.answer)
     location = {"Location": answer["links"]["self"]}
-    return JSONResponse(answer, first.status_code, headers=location)
+    return JSONResponse(answer, stored.status_code, headers=location)
 
 
 @router.get(
@@ -141,7 +140,7 @@ def list_slides(
 ) -> SlideList:
     """Newest first, a page at a time: follow `links.next` until it is null.
 
-    Slides that are sent or deleted meanwhile neither hide nor repeat another.
+    Slides that are sent or deleted while paging never hide or repeat another slide.
     """
     after = None if cursor is None else read_cursor(cursor)
     page = context.slides.page(status, after, limit)
@@ -151,9 +150,11 @@ def list_slides(
     return slide_list(page, root, next_page)
 
 
-@router.get("/{slide_id}", summary="See how a slide stands", responses=problems(SlideNotFoundError))
+@router.get(
+    "/{slide_id}", summary="Get the status of a slide", responses=problems(SlideNotFoundError)
+)
 def get_slide_status(context: ContextDep, slide: SlideDep, root: RootDep) -> SlideStatus:
-    """Status, progress, place in the queue, and why it failed if it did."""
+    """Status, progress, position in the queue, and the error of a failed slide."""
     return slide_status(slide, context.slides, root)
 
 
@@ -162,12 +163,12 @@ def get_slide_status(context: ContextDep, slide: SlideDep, root: RootDep) -> Sli
     summary="Cancel a slide",
     status_code=202,
     responses={
-        202: {"description": "A waiting slide is cancelled; a running one is asked to stop."},
+        202: {"description": "A queued slide is cancelled; a running slide will stop soon."},
         **problems(SlideNotFoundError),
     },
 )
 def cancel_slide(context: ContextDep, slide: SlideDep, root: RootDep) -> SlideStatus:
-    """A running slide stops within a batch of tiles. One that has ended stays as it is."""
+    """A running slide stops after the current batch of tiles. An ended slide is unchanged."""
     cancelled = context.slides.cancel(slide.id)
     if cancelled.status == Status.CANCELLED:
         context.jobs.remove(cancelled)
@@ -181,27 +182,27 @@ def cancel_slide(context: ContextDep, slide: SlideDep, root: RootDep) -> SlideSt
     responses=problems(SlideNotFoundError, SlideBusyError),
 )
 def delete_slide(context: ContextDep, slide: SlideDep) -> None:
-    """Removes the slide and all that was found in it. A running one must be cancelled first."""
+    """Deletes the slide and its results. A running slide must be cancelled first."""
     removed = context.slides.delete(slide.id)
     context.jobs.forget(removed)
     context.blobs.delete_all(keys.slide_prefix(slide.id))
     (context.data_dir.slides / removed.stored_name).unlink(missing_ok=True)
 
 
-def _answer(
+def _accept_or_repeat(
     context: Context, hold: KeyHold, file: ReceivedFile, fields: SlideFields
 ) -> FirstAnswer:
-    """The answer to an upload: the one that this same request got before, or that of now, kept."""
+    """The response to an upload: stored from an earlier equal request, or new and then stored."""
     detector = context.catalogue.find(fields.detector)
-    wish = SlideRequest(detector, fields.mpp, fields.accession)
-    digest = request_digest(file, wish)
-    before = hold.repeat(digest)
-    if before is not None:
-        return before
-    accepted = accept(_intake(context), file, wish)
-    shown = slide_status(accepted.slide, context.slides).model_dump(mode="json")
-    answer = FirstAnswer(digest, 202 if accepted.is_queued_now else 200, shown)
-    hold.keep(answer)
+    slide_request = SlideRequest(detector, fields.mpp, fields.accession)
+    digest = request_digest(file, slide_request)
+    first = hold.repeat(digest)
+    if first is not None:
+        return first
+    accepted = accept(_intake(context), file, slide_request)
+    status = slide_status(accepted.slide, context.slides).model_dump(mode="json")
+    answer = FirstAnswer(digest, 202 if accepted.is_queued_now else 200, status)
+    hold.store(answer)
     return answer
 
 
