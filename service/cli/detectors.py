@@ -19,13 +19,13 @@ def detectors(
 
     from models.bundle.find import list_detectors
 
-    found = list_detectors(extra_dir)
+    infos = list_detectors(extra_dir)
     if as_json:
-        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        typer.echo(orjson.dumps(infos, option=orjson.OPT_INDENT_2).decode())
         return
     table = Table("name", "classes", "µm/px", "tile px", "engine", "digest")
-    for info in found:
-        classes = ", ".join(one.name for one in info.classes)
+    for info in infos:
+        classes = ", ".join(cell_class.name for cell_class in info.classes)
         spec = info.input
         table.add_row(
             info.name,

@@ -61,12 +61,12 @@ def _choose(runs: "list[Run]", texts: list[str]) -> "list[Run]":
     for text in texts:
         # "focal--fold0--seed0" is a run, and part of the id of "equalized-focal--fold0--seed0".
         exact = [run for run in runs if run.id == text]
-        found = {run.id: run for run in exact or runs if text in run.id}
-        if not found:
+        matching = {run.id: run for run in exact or runs if text in run.id}
+        if not matching:
             raise typer.BadParameter(
                 f"no run's id contains {text!r}; the first is {runs[0].id!r}", param_hint="--only"
             )
-        chosen = chosen | {key: run for key, run in found.items() if key not in chosen}
+        chosen = chosen | {key: run for key, run in matching.items() if key not in chosen}
     return list(chosen.values())
 
 

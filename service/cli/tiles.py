@@ -186,10 +186,10 @@ def _print(output: Path, report: "CutReport") -> None:
         typer.echo(line)
     typer.echo(describe_folds(fields))
     typer.echo(f"split {report.fold_rule}")
-    grades = ", ".join(f"{one.name} {one.severity}" for one in report.classes)
+    grades = ", ".join(f"{grade.name} {grade.severity}" for grade in report.classes)
     typer.echo(f"severity (0 is negative; change it in annotations.json): {grades}")
     for line in report.warnings:
         typer.echo(f"warning: {line}")
     typer.echo(f"fields:   {output}")
-    held_out = " --fold 0" if len({one.fold for one in fields.fields}) > 1 else ""
+    held_out = " --fold 0" if len({field.fold for field in fields.fields}) > 1 else ""
     typer.echo(f"train on: cytolibra train fcos_lite0 {output} -o RUN_DIR{held_out}")
