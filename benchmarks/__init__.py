@@ -1,1 +1,1 @@
-"""How fast it is, as ratios measured side by side in one run: `make bench`."""
+"""Benchmarks of speed, as ratios measured side by side in the same run: `make bench`."""

@@ -1,4 +1,4 @@
-"""OpenVINO against torch, on the same tiles."""
+"""Time of the OpenVINO and torch engines on the same tiles."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A whole analysis against its two limits: reading the tiles alone, and the network alone."""
+"""Time of a whole analysis, compared with reading its tiles alone and with the network alone."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ from service.pipeline.types import Options
 
 
 def measure(slide_path: Path, name: str) -> dict[str, Any]:
-    """Seconds of each, tiles/s, and the analysis as a multiple of the slower limit.
+    """Seconds of each part, tiles/s, and the analysis time over that of the slower part.
 
     Args:
         slide_path: to analyse.
@@ -28,7 +28,7 @@ def measure(slide_path: Path, name: str) -> dict[str, Any]:
 
         def read() -> list[Any]:
             reads = read_batches(slide, plan, plan.tiles, options.batch_size, options.num_readers)
-            return [one.batch for one in reads]
+            return [batch_read.batch for batch_read in reads]
 
         batches = read()
         alternatives: dict[str, Callable[[], object]] = {

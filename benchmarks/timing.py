@@ -1,4 +1,4 @@
-"""Times alternatives in turn, so that whatever else the machine does hits all of them alike."""
+"""Times alternatives in turn, so that other load on the machine affects all of them alike."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ ROUNDS = 3
 def best_seconds(
     alternatives: Mapping[str, Callable[[], object]], rounds: int = ROUNDS
 ) -> dict[str, float]:
-    """Best of several interleaved rounds, after one that is not counted."""
+    """Best seconds of each alternative over interleaved rounds, after a warm-up round."""
     best = dict.fromkeys(alternatives, float("inf"))
     for round_index in range(rounds + 1):
         for name, run in alternatives.items():

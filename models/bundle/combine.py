@@ -1,4 +1,4 @@
-"""Bundles of trained networks put together to the bundle of one ensemble."""
+"""Combines bundles of trained networks into the bundle of an ensemble."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 def combine_bundles(
     sources: Sequence[str], folder: Path, name: str, extra_dir: Path | None = None
 ) -> BundleModel:
-    """Writes the bundle of an ensemble; all that was chosen for one network is the first member's.
+    """Writes the bundle of an ensemble.
 
-    That is thresholds, coefficients, `side_support` and `rival_power`: choose them anew with
-    `cytolibra calibrate`.
+    Thresholds, slide score coefficients, `side_support` and `rival_power` are copied from the first
+    member; choose them for the ensemble with `cytolibra calibrate`.
 
     Args:
         sources: names or folders of at least two bundles.
@@ -29,18 +29,21 @@ def combine_bundles(
         extra_dir: where a site keeps its own bundles.
 
     Raises:
-        UnknownDetectorError: a source is none.
+        UnknownDetectorError: a source is not a bundle.
         BundleError: the sources differ in classes, input, head, test_cfg or size of outputs, or
-            cannot be read; or the folder holds what is no bundle.
+            cannot be read; or the folder holds something else than a bundle.
     """
     check_replaceable(folder)
     folders = [find_bundle(source, extra_dir) for source in sources]
-    models = [read_model(one) for one in folders]
+    models = [read_model(source_folder) for source_folder in folders]
     if len(models) < 2:
         raise BundleError(f"an ensemble needs at least two bundles, not {len(models)}")
     _check_alike(models, folders)
     first = models[0]
-    networks = [load_network(one, model) for one, model in zip(folders, models, strict=True)]
+    networks = [
+        load_network(source_folder, model)
+        for source_folder, model in zip(folders, models, strict=True)
+    ]
     _check_outputs(networks, folders, first.input.tile_size_px)
     network = {
         "type": "Ensemble",
@@ -72,7 +75,7 @@ def _check_alike(models: Sequence[BundleModel], folders: Sequence[Path]) -> None
 
 
 def _head(model: BundleModel) -> dict[str, Any]:
-    """What decides how a head's outputs are read: all but its losses, norms and first weights."""
+    """The settings that decide how outputs are decoded: all but losses, norms and first weights."""
     head = model.network.get("bbox_head")
     if not isinstance(head, dict):
         raise BundleError(
@@ -88,24 +91,24 @@ def _head(model: BundleModel) -> dict[str, Any]:
 
 
 def _check_outputs(networks: "Sequence[nn.Module]", folders: Sequence[Path], side_px: int) -> None:
-    """Backbones and necks may differ, if what the heads say of a tile has the same places."""
+    """Refuses networks whose head outputs differ in shape; backbones and necks may differ."""
     shapes = [
         _output_shapes(network, folder, side_px)
         for network, folder in zip(networks, folders, strict=True)
     ]
-    for folder, one in zip(folders[1:], shapes[1:], strict=True):
-        if one != shapes[0]:
+    for folder, shape in zip(folders[1:], shapes[1:], strict=True):
+        if shape != shapes[0]:
             raise BundleError(f"{folder} gives outputs of other sizes than {folders[0]}")
 
 
 def _output_shapes(network: "nn.Module", folder: Path, side_px: int) -> list[tuple[int, ...]]:
     import torch
 
-    described: Any = network
+    detector: Any = network
     try:
         with torch.inference_mode():
             blank = torch.zeros(1, 3, side_px, side_px)
-            outputs = described.bbox_head(described.extract_feat(blank))
+            outputs = detector.bbox_head(detector.extract_feat(blank))
     except (RuntimeError, TypeError, ValueError) as error:
         raise BundleError(f"{folder} has a network that cannot run on a tile: {error}") from error
     return [tuple(level.shape) for output in outputs for level in output]

@@ -1,4 +1,4 @@
-"""model.json of a detector's bundle: everything besides its weights, and the checks of it."""
+"""model.json of a detector's bundle: everything besides the weights, and its validation."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ class _Part(BaseModel):
 
 
 class ClassModel(_Part):
-    """One class; see `models.classes.CellClass`."""
+    """A class of cell; see `models.classes.CellClass`."""
 
     name: str = Field(min_length=1, max_length=100)
     color: tuple[Byte, Byte, Byte]
@@ -34,7 +34,7 @@ class ClassModel(_Part):
 
 
 class InputModel(_Part):
-    """The tiles it wants, and how their pixels are normalised; see `InputSpec`."""
+    """Tiles that the network takes, and how their pixels are normalised; see `InputSpec`."""
 
     mpp: float = Field(gt=0, le=20)
     tile_size_px: int = Field(ge=128, le=4096, multiple_of=32)
@@ -97,7 +97,7 @@ class BundleModel(_Part):
     score_thresholds: tuple[Fraction, ...]
     merge_iou: Fraction
     rival_power: float = Field(default=0.0, ge=0, le=100)
-    #: Left out at 0, so that digests of bundles that were written before it hold.
+    #: Left out of model.json at 0, so that digests of bundles written before it existed still hold.
     side_support: Fraction = Field(default=0.0, exclude_if=lambda value: value == 0)
     slide_score: SlideScoreCoefficients
     network: dict[str, Any]
@@ -106,11 +106,11 @@ class BundleModel(_Part):
 
     @model_validator(mode="after")
     def _one_entry_per_class(self) -> "BundleModel":
-        fitted, severe = self.calibration, self.slide_score.severe
+        calibration, severe = self.calibration, self.slide_score.severe
         for name, values in (
             ("score_thresholds", self.score_thresholds),
-            ("calibration.slopes", fitted.slopes if fitted else self.classes),
-            ("calibration.offsets", fitted.offsets if fitted else self.classes),
+            ("calibration.slopes", calibration.slopes if calibration else self.classes),
+            ("calibration.offsets", calibration.offsets if calibration else self.classes),
             ("slide_score.class_weights", self.slide_score.class_weights),
             (
                 "slide_score.severe.class_weights",
@@ -125,23 +125,26 @@ class BundleModel(_Part):
                 raise ValueError(
                     f"{name} has {len(values)} entries for {len(self.classes)} classes"
                 )
-        if len({one.name for one in self.classes}) != len(self.classes):
+        if len({cell_class.name for cell_class in self.classes}) != len(self.classes):
             raise ValueError("class names are not unique")
         return self
 
     def digest(self) -> str:
-        """ "sha256:" and 64 hex digits over this file's content, which holds the weights' own."""
+        """ "sha256:" and 64 hex digits over the content, which includes the weights' hash."""
         canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
 
     def info(self, engine: str) -> DetectorInfo:
-        """The same as the product knows it."""
+        """The description as the rest of the product uses it, with the name of the engine."""
         spec = self.input
         return DetectorInfo(
             name=self.name,
             digest=self.digest(),
             engine=engine,
-            classes=tuple(CellClass(one.name, one.color, one.severity) for one in self.classes),
+            classes=tuple(
+                CellClass(cell_class.name, cell_class.color, cell_class.severity)
+                for cell_class in self.classes
+            ),
             input=InputSpec(spec.mpp, spec.tile_size_px, spec.overlap_px),
             score_thresholds=self.score_thresholds,
             merge_iou=self.merge_iou,
@@ -150,7 +153,7 @@ class BundleModel(_Part):
 
 
 def read_model(folder: Path) -> BundleModel:
-    """A bundle's model.json, checked.
+    """A bundle's model.json, validated.
 
     Raises:
         BundleError: it is missing, too large, not JSON, or holds a wrong value; names it.

@@ -1,4 +1,4 @@
-"""The files of a detector's bundle."""
+"""Names of the files in a detector's bundle, and the hash of a file."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which detector bundles there are, and what each says of itself; nothing here needs torch."""
+"""Finds detector bundles and reads their descriptions, without importing torch."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ def find_bundle(name_or_path: str, extra_dir: Path | None = None) -> Path:
     detector of its name: it is given as "./NAME".
 
     Raises:
-        UnknownDetectorError: there is none; lists the known names.
+        UnknownDetectorError: there is none; the message lists the known names.
     """
     if NAME.fullmatch(name_or_path):
         for folder in (ZOO_DIR, extra_dir):
@@ -34,7 +34,7 @@ def find_bundle(name_or_path: str, extra_dir: Path | None = None) -> Path:
 
 
 def read_info(name_or_path: str, extra_dir: Path | None = None) -> DetectorInfo:
-    """What a detector is, without building it; its engine is "auto".
+    """Description of a detector, without building it; its engine is "auto".
 
     Raises:
         UnknownDetectorError: there is none of this name.
@@ -47,7 +47,7 @@ def list_detectors(extra_dir: Path | None = None) -> list[DetectorInfo]:
     """All shipped detectors and those in `extra_dir`, by name.
 
     Raises:
-        BundleError: one of them is broken; names it.
+        BundleError: a bundle is broken; names it.
     """
     return [read_info(name, extra_dir) for name in sorted(_names(extra_dir))]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MAX_WEIGHTS_BYTES = 2 << 30
-#: Kinds that stand for one another: kernels may be stored shorter than the network uses them.
+#: Interchangeable dtypes: kernels may be stored in fewer bits than the network uses.
 FLOATS = ("torch.float16", "torch.bfloat16", "torch.float32", "torch.float64")
 
 Engine = Literal["auto", "torch", "openvino"]
@@ -32,11 +32,11 @@ def load_detector(
     """A detector ready to run.
 
     Args:
-        name_or_path: a shipped name, one in `extra_dir`, or a bundle's folder.
-        engine: "openvino" is the faster one on a CPU, "torch" the reference and the one for GPUs;
-            "auto" picks by device.
+        name_or_path: a shipped name, a name in `extra_dir`, or a bundle's folder.
+        engine: "openvino" is faster on a CPU, "torch" is the reference and runs on GPUs; "auto"
+            picks by device.
         device: "auto", "cpu" or "cuda".
-        min_score: instead of the shipped thresholds, for measuring.
+        min_score: replaces the shipped thresholds, for measuring.
         extra_dir: where a site keeps its own bundles.
 
     Raises:
@@ -61,12 +61,12 @@ def load_network(folder: Path, model: BundleModel) -> "nn.Module":
 
     path = folder / WEIGHTS_FILE
     weights = OrderedDict(_read_weights(path, model.weights_sha256))
-    # A stranger's description may ask for more weights than memory holds: an outline has none.
+    # An untrusted description may ask for more weights than fit in memory: an outline has none.
     _check_fit(path, weights, outline_network(model.network))
     _check_finite(path, weights)
     network = build_network(model.network)
-    # safetensors keeps no versions of modules, and without its own an anchor-free head of mmdet
-    # takes the weights for old ones and moves `loss_cls.*` to `conv_cls.*`.
+    # safetensors stores no module versions. Without them, mmdet's anchor-free heads treat weights
+    # as of an old version and rename `loss_cls.*` to `conv_cls.*`.
     weights._metadata = network.state_dict()._metadata  # type: ignore[attr-defined]
     network.load_state_dict(weights)
     return network.eval()
@@ -93,20 +93,20 @@ def _read_weights(path: Path, sha256: str) -> dict[str, "Tensor"]:
 
 
 def _check_fit(path: Path, weights: Mapping[str, "Tensor"], outline: "nn.Module") -> None:
-    wanted, found = _describe(outline.state_dict()), _describe(weights)
-    for name in sorted(wanted.keys() | found.keys()):
-        if wanted.get(name) != found.get(name):
+    expected, stored = _describe(outline.state_dict()), _describe(weights)
+    for name in sorted(expected.keys() | stored.keys()):
+        if expected.get(name) != stored.get(name):
             raise BundleError(
                 f"{path} does not fit the network of {MODEL_FILE}: {name} is "
-                f"{found.get(name, 'missing')}, the network's is {wanted.get(name, 'missing')}"
+                f"{stored.get(name, 'missing')}, the network's is {expected.get(name, 'missing')}"
             )
 
 
 def _describe(weights: Mapping[str, "Tensor"]) -> dict[str, str]:
-    """Shape and kind of number, by name."""
+    """Shape and kind of number of each tensor, by name."""
     return {
-        name: f"{'float' if str(one.dtype) in FLOATS else one.dtype} {list(one.shape)}"
-        for name, one in weights.items()
+        name: f"{'float' if str(tensor.dtype) in FLOATS else tensor.dtype} {list(tensor.shape)}"
+        for name, tensor in weights.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""Detector bundles written: whole or not at all, and over nothing but a bundle."""
+"""Writes detector bundles atomically; refuses to replace anything but a bundle."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ def write_bundle(
     pictures: Mapping[str, bytes] | None = None,
     half: bool = False,
 ) -> BundleModel:
-    """Writes a bundle whole or not at all, replacing the bundle that is there.
+    """Writes a bundle atomically, replacing a bundle in the same folder.
 
     Args:
         folder: of the bundle.
@@ -40,8 +40,6 @@ def write_bundle(
         BundleError: a value is wrong, the folder cannot be written, or it holds other things.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import save_file
-    from torch import contiguous_format
 
     check_replaceable(folder)
     try:
@@ -50,22 +48,13 @@ def write_bundle(
     except OSError as error:
         raise BundleError(f"bundle {folder} cannot be written: {error}") from error
     try:
-        # Copies, for heads that share weights between levels have one tensor under many names,
-        # which safetensors does not write.
-        tensors = {
-            name: _halve(tensor.detach().cpu(), half).clone(memory_format=contiguous_format)
-            for name, tensor in weights.items()
-        }
-        save_file(tensors, part / WEIGHTS_FILE)
+        _save_weights(part / WEIGHTS_FILE, weights, half)
         checked = BundleModel(**model, weights_sha256=hash_file(part / WEIGHTS_FILE))
         (part / MODEL_FILE).write_text(checked.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (part / CARD_FILE).write_text(card, encoding="utf-8")
         for name, content in (pictures or {}).items():
             (part / name).write_bytes(content)
-        # mkdtemp and safetensors make private files; a bundle is there to be read.
-        part.chmod(0o755)
-        for file in part.iterdir():
-            file.chmod(0o644)
+        _make_readable(part)
         _put_in_place(part, folder)
     except ValidationError as error:
         raise BundleError(f"bundle {folder} would not be valid: {error}") from error
@@ -77,7 +66,7 @@ def write_bundle(
 
 
 def check_replaceable(folder: Path) -> None:
-    """Refuses to replace what is no bundle: everything in it would be lost.
+    """Refuses a folder that holds something else than a bundle, since its content would be lost.
 
     Raises:
         BundleError: the path is a file, or a folder that holds more than a bundle's files.
@@ -86,18 +75,38 @@ def check_replaceable(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise BundleError(f"{folder} is a file: name a folder for the bundle")
-    held = sorted(one.name for one in folder.iterdir())
+    names = sorted(path.name for path in folder.iterdir())
     known = {MODEL_FILE, WEIGHTS_FILE, CARD_FILE}
-    other = [name for name in held if name not in known and not name.endswith(".png")]
-    if other or (held and MODEL_FILE not in held):
+    foreign = [name for name in names if name not in known and not name.endswith(".png")]
+    if foreign or (names and MODEL_FILE not in names):
         raise BundleError(
-            f"{folder} is no bundle, it holds {', '.join((other or held)[:3])}: name another "
+            f"{folder} is no bundle, it holds {', '.join((foreign or names)[:3])}: name another "
             "folder, for a bundle replaces all that is there"
         )
 
 
+def _save_weights(path: Path, weights: Mapping[str, "Tensor"], half: bool) -> None:
+    from safetensors.torch import save_file
+    from torch import contiguous_format
+
+    # Copies, since safetensors refuses a tensor under several names, as heads that share weights
+    # between levels have.
+    tensors = {
+        name: _halve(tensor.detach().cpu(), half).clone(memory_format=contiguous_format)
+        for name, tensor in weights.items()
+    }
+    save_file(tensors, path)
+
+
+def _make_readable(folder: Path) -> None:
+    """Lets everybody read the bundle: mkdtemp and safetensors make private files."""
+    folder.chmod(0o755)
+    for file in folder.iterdir():
+        file.chmod(0o644)
+
+
 def _halve(tensor: "Tensor", half: bool) -> "Tensor":
-    """A kernel in float16 if asked for; norms, biases and what does not fit stay as they are."""
+    """A kernel in float16 if `half`; norms, biases and values out of range stay unchanged."""
     if not half or tensor.ndim < 2 or not tensor.is_floating_point():
         return tensor
     short = tensor.half()
@@ -105,7 +114,7 @@ def _halve(tensor: "Tensor", half: bool) -> "Tensor":
 
 
 def _put_in_place(part: Path, folder: Path) -> None:
-    """Moves `part` to `folder`; what was there is only deleted once the new one stands."""
+    """Moves `part` to `folder`; the old content is deleted only after the new one is in place."""
     old = part.with_name(part.name + ".old")
     if folder.exists():
         os.replace(folder, old)

@@ -1,6 +1,6 @@
-"""Random changes that a cell survives: turning, size, stain, light, focus, noise.
+"""Augmentations of training crops: rotation, scale, stain, light, focus, noise.
 
-Geometry is one affine warp; a cell has no upright, so its box turns about its centre unrotated.
+Geometry is a single affine warp. A box moves with its centre and is scaled, but not rotated.
 """
 
 import math
@@ -21,7 +21,7 @@ STAIN_DENSITY = np.array(
 
 #: Optical density of a channel's 256 values; a byte of 0 still lets 1/256 of the light through.
 DENSITY_OF_BYTE = -np.log((np.arange(256, dtype=np.float32) + 1.0) / 256.0)
-#: Normal noise that crops take a stretch of: drawing it anew took a third of a crop's time.
+#: Length of the noise that crops take slices of: drawing it anew took a third of a crop's time.
 NUM_NOISE = 1 << 21
 
 
@@ -51,22 +51,22 @@ class Augmentation:
 
 
 def crop_sample(
-    sample: Sample, crop_px: int, how: Augmentation, rng: np.random.Generator
+    sample: Sample, crop_px: int, augmentation: Augmentation, rng: np.random.Generator
 ) -> Sample:
-    """A turned, scaled and perhaps mirrored square of a sample.
+    """A randomly rotated, scaled and mirrored square of a sample.
 
     Args:
         sample: at the detector's µm/px.
         crop_px: side of the square.
-        how: ranges of scale and rotation.
+        augmentation: ranges of scale and rotation.
         rng: source of all randomness.
 
     Returns:
         (crop_px, crop_px, 3) pixels; cells whose centre lies inside, boxes not clipped.
     """
     height, width = sample.pixels.shape[:2]
-    scale = float(np.exp(rng.uniform(*np.log(how.scale))))
-    angle = np.deg2rad(rng.uniform(-how.rotate_degrees, how.rotate_degrees))
+    scale = float(np.exp(rng.uniform(*np.log(augmentation.scale))))
+    angle = np.deg2rad(rng.uniform(-augmentation.rotate_degrees, augmentation.rotate_degrees))
     mirror = rng.choice([-1.0, 1.0])
     turn = scale * np.array(
         [[mirror * np.cos(angle), -np.sin(angle)], [mirror * np.sin(angle), np.cos(angle)]]
@@ -93,23 +93,27 @@ def crop_sample(
 
 
 def change_look(
-    pixels: NDArray[np.uint8], how: Augmentation, rng: np.random.Generator
+    pixels: NDArray[np.uint8], augmentation: Augmentation, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """The same cells stained, lit and focused otherwise, (H, W, 3) uint8."""
+    """The crop with random changes of stain, light, focus and noise, (H, W, 3) uint8."""
     density = cv2.LUT(pixels, DENSITY_OF_BYTE)
-    mix = rng.uniform(1 - how.stain, 1 + how.stain, 3).astype(np.float32)
+    mix = rng.uniform(1 - augmentation.stain, 1 + augmentation.stain, 3).astype(np.float32)
     stains = STAIN_DENSITY / np.linalg.norm(STAIN_DENSITY, axis=1, keepdims=True)
     restain = np.linalg.inv(stains) @ np.diag(mix) @ stains
     density = density @ restain.astype(np.float32)
-    density *= rng.uniform(1 - how.brightness, 1 + how.brightness)
+    density *= rng.uniform(1 - augmentation.brightness, 1 + augmentation.brightness)
     light = 256.0 * np.exp(-density) - 1.0
-    light = (light - light.mean()) * rng.uniform(1 - how.contrast, 1 + how.contrast) + light.mean()
-    light += 255.0 * rng.uniform(-how.channel_shift, how.channel_shift, 3).astype(np.float32)
-    sigma = rng.uniform(0, how.blur_sigma_px)
+    light = (light - light.mean()) * rng.uniform(
+        1 - augmentation.contrast, 1 + augmentation.contrast
+    ) + light.mean()
+    light += 255.0 * rng.uniform(-augmentation.channel_shift, augmentation.channel_shift, 3).astype(
+        np.float32
+    )
+    sigma = rng.uniform(0, augmentation.blur_sigma_px)
     if rng.random() < 0.5 and sigma > 0.2:
         light = cv2.GaussianBlur(light, (0, 0), sigma)
-    if rng.random() < 0.5 and how.noise_std > 0:
-        light += np.float32(rng.uniform(0, how.noise_std)) * _draw_noise(light.shape, rng)
+    if rng.random() < 0.5 and augmentation.noise_std > 0:
+        light += np.float32(rng.uniform(0, augmentation.noise_std)) * _draw_noise(light.shape, rng)
     return np.asarray(np.clip(light, 0, 255), np.uint8)
 
 
@@ -119,7 +123,7 @@ def _noise() -> NDArray[np.float32]:
 
 
 def _draw_noise(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Normal noise of unit variance: a stretch of one long sequence, from a random place on."""
+    """Normal noise of unit variance: a slice of a long sequence from a random start."""
     size = math.prod(shape)
     if size >= NUM_NOISE:
         return rng.standard_normal(shape, dtype=np.float32)

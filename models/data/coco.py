@@ -1,6 +1,6 @@
 """Labelled fields read from a folder with `images/` and COCO `annotations.json`, and checked.
 
-Pixels are read in `field_pixels.py`; what one entry may say is checked in `coco_entries.py`.
+Pixels are read in `field_pixels.py`; single entries are checked in `coco_entries.py`.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ PALETTE: tuple[tuple[int, int, int], ...] = (
 
 @dataclass(frozen=True)
 class Field:
-    """One labelled image.
+    """A labelled image.
 
     Attributes:
         path: of the image file.
@@ -99,7 +99,9 @@ class FieldSet:
 
     def digest(self) -> str:
         """Hash of classes, file names, µm/px, boxes and labels: what is learned, but for pixels."""
-        hasher = hashlib.sha256(repr([(one.name, one.severity) for one in self.classes]).encode())
+        hasher = hashlib.sha256(
+            repr([(cell_class.name, cell_class.severity) for cell_class in self.classes]).encode()
+        )
         for field in self.fields:
             hasher.update(f"{field.path.name} {field.mpp}".encode())
             hasher.update(field.bbox_xyxy.tobytes() + field.label.tobytes())
@@ -148,10 +150,10 @@ def read_coco(folder: Path) -> FieldSet:
 
 
 def require_mpp(fields: FieldSet) -> None:
-    """Refuses fields that state no µm/px: what is measured in µm cannot be measured on them.
+    """Refuses fields that state no µm/px, on which figures in µm cannot be measured.
 
     Raises:
-        DatasetError: names one, and how many there are.
+        DatasetError: names the first such image, and how many there are.
     """
     unknown = [field.path.name for field in fields.fields if field.mpp is None]
     if unknown:

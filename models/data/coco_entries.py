@@ -1,6 +1,6 @@
 """Entries of a COCO file, each checked; errors name the entry, the value and the remedy.
 
-Knows one entry at a time; how they belong together is left to `coco.py`.
+Each entry by itself; references between entries are resolved in `coco.py`.
 """
 
 import json
@@ -79,12 +79,12 @@ class CocoCategory(_Entry):
 E = TypeVar("E", bound=_Entry)
 
 
-def read_entry(kind: type[E], called: str, entry: Json) -> E:
+def read_entry(kind: type[E], entry_name: str, entry: Json) -> E:
     """An entry with its values checked.
 
     Args:
         kind: what it must be.
-        called: "image", "annotation" or "category".
+        entry_name: "image", "annotation" or "category".
         entry: as in the file, with an id.
 
     Raises:
@@ -96,7 +96,7 @@ def read_entry(kind: type[E], called: str, entry: Json) -> E:
         name = str(error.errors()[0]["loc"][0])
         value = repr(entry[name])[:100] if name in entry else "missing"
         raise DatasetError(
-            f"{called} {entry['id']}: {name} is {value}, but must be "
+            f"{entry_name} {entry['id']}: {name} is {value}, but must be "
             f"{kind.model_fields[name].description}"
         ) from error
 
@@ -152,14 +152,14 @@ def list_entries(content: Json, key: str, path: Path) -> list[Json]:
     return entries
 
 
-def check_reference(cell: Json, key: str, known: set[Any], called: str) -> None:
-    """Refuses an annotation that refers to what is not there.
+def check_reference(cell: Json, key: str, known: set[Any], entry_name: str) -> None:
+    """Refuses an annotation whose reference does not exist.
 
     Args:
         cell: an entry of `annotations`.
         key: "image_id" or "category_id".
-        known: the ids there are.
-        called: what the entry refers to, in words.
+        known: the existing ids.
+        entry_name: what the reference is to: "image" or "category".
 
     Raises:
         DatasetError: names the reference.
@@ -168,8 +168,8 @@ def check_reference(cell: Json, key: str, known: set[Any], called: str) -> None:
     if not isinstance(value, int | str) or value not in known:
         some = ", ".join(map(repr, sorted(known)[:10])) + (", …" if len(known) > 10 else "")
         raise DatasetError(
-            f"annotation {cell['id']}: no {called} {value}: the ids are {some or 'none'}; correct "
-            f"its {key} or delete it"
+            f"annotation {cell['id']}: no {entry_name} {value}: the ids are {some or 'none'}; "
+            f"correct its {key} or delete it"
         )
 
 

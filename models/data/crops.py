@@ -1,6 +1,6 @@
-"""Training crops of one epoch, reproducible from (seed, epoch, position) alone.
+"""Training crops of an epoch, reproducible from (seed, epoch, position) alone.
 
-So a resumed run sees the same crops as one that was never interrupted, with any number of workers.
+So a resumed run has the same crops as an uninterrupted run, with any number of workers.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""What a set of labelled fields holds, in lines fit to be read before training on it.
+"""Describes a set of labelled fields in lines of text, to be read before training on it.
 
-Only counts and sizes; whether they are enough is said as a warning, and left to the reader.
+Counts and sizes, with a warning where there are too few.
 """
 
 from collections import Counter
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from models.data.coco import FieldSet
 from models.errors import DatasetError
 
-#: Below this a class is neither learned nor measured: one cell is 5 % of its recall.
+#: Below this a class can be neither learned nor measured: a single cell is 5 % of its recall.
 FEW_CELLS = 20
-#: Box sizes are told by class up to so many classes.
+#: Box sizes are listed by class for at most this many classes.
 MAX_CLASSES = 12
 PERCENTILES = (5, 50, 95)
-#: Half of the stride of our networks: smaller boxes cannot be told from their neighbours.
-LEAST_SIDE_PX = 4
+#: Half of the stride of the networks: smaller boxes cannot be told from their neighbours.
+MIN_SIDE_PX = 4
 
 
 def describe_fields(fields: FieldSet, mpp: float | None = None) -> Iterator[str]:
@@ -26,9 +26,11 @@ def describe_fields(fields: FieldSet, mpp: float | None = None) -> Iterator[str]
 
     Args:
         fields: read by `read_coco`.
-        mpp: µm/px that boxes are told in, besides µm; None tells px as the images have them.
+        mpp: µm/px of the px in which boxes are described; None for px of the images.
     """
-    counts = dict(zip((one.name for one in fields.classes), fields.count_cells(), strict=True))
+    counts = dict(
+        zip((cell_class.name for cell_class in fields.classes), fields.count_cells(), strict=True)
+    )
     shown = ", ".join(f"{name} {count}" for name, count in counts.items())
     yield f"{len(fields.fields)} fields, {fields.num_cells} cells: {shown}"
     yield from _describe_boxes(fields, mpp)
@@ -43,28 +45,28 @@ def describe_fields(fields: FieldSet, mpp: float | None = None) -> Iterator[str]
 
 
 def require_visible(fields: FieldSet, mpp: float) -> None:
-    """Refuses fields whose cells are next to nothing at `mpp`.
+    """Refuses fields whose cells are too small at `mpp`.
 
     Raises:
-        DatasetError: half of the boxes have sides below `LEAST_SIDE_PX`.
+        DatasetError: half of the boxes have sides below `MIN_SIDE_PX`.
     """
     if not fields.num_cells:
         return
     side = float(np.median(_sides(fields, mpp)[0]))
-    if side < LEAST_SIDE_PX:
+    if side < MIN_SIDE_PX:
         raise DatasetError(
             f"at input.mpp = {mpp:g} the median box has a side of {side:.1f} px: lower it until "
-            f"there are {LEAST_SIDE_PX} at least, or correct the mpp of the images"
+            f"there are {MIN_SIDE_PX} at least, or correct the mpp of the images"
         )
 
 
 def find_shared_slides(fields: FieldSet) -> list[str]:
-    """Names of the slides with fields in several folds: a held-out fold is no unseen slide then."""
+    """Names of slides with fields in several folds, whose held-out fields are not independent."""
     folds: dict[str, set[int | None]] = {}
     for field in fields.fields:
         if field.slide is not None:
             folds.setdefault(field.slide, set()).add(field.fold)
-    return sorted(slide for slide, held in folds.items() if len(held) > 1)
+    return sorted(slide for slide, its_folds in folds.items() if len(its_folds) > 1)
 
 
 def describe_folds(fields: FieldSet) -> str:
@@ -94,14 +96,14 @@ def _describe_boxes(fields: FieldSet, mpp: float | None) -> Iterator[str]:
         return
     side_px, side_um = _sides(fields, mpp)
     label = np.concatenate([field.label for field in fields.fields])
-    where = "px" if mpp is None else f"px of {mpp:g} µm"
-    yield f"box sides, median (5-95 %): {_spread(side_um, 'µm')}, {_spread(side_px, where)}"
+    px_unit = "px" if mpp is None else f"px of {mpp:g} µm"
+    yield f"box sides, median (5-95 %): {_spread(side_um, 'µm')}, {_spread(side_px, px_unit)}"
     if 1 < len(fields.classes) <= MAX_CLASSES:
-        for index, one in enumerate(fields.classes):
+        for index, cell_class in enumerate(fields.classes):
             own = label == index
             if own.any():
-                spreads = _spread(side_um[own], "µm"), _spread(side_px[own], where)
-                yield f"  {one.name}: {', '.join(spreads)}"
+                spreads = _spread(side_um[own], "µm"), _spread(side_px[own], px_unit)
+                yield f"  {cell_class.name}: {', '.join(spreads)}"
 
 
 def _sides(fields: FieldSet, mpp: float | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,4 +1,4 @@
-"""The pixels of labelled fields: read as whoever labelled them saw them, or refused.
+"""The pixels of labelled fields, read as the labelling tool showed them, or refused.
 
 Labelling tools differ in whether they turn an image by its EXIF orientation, so one that is to be
 turned is refused; transparency is shown on white, as glass is; images of more than 8 bits must use
@@ -33,7 +33,7 @@ def check_images(fields: FieldSet) -> None:
             try:
                 _check_image(field)
             except Image.DecompressionBombError:
-                continue  # too large for this library's taste; it is checked when it is read
+                continue  # above this library's limit; it is checked when it is read
             except (OSError, SyntaxError, ValueError) as error:
                 raise DatasetError(_undecodable(field)) from error
 
@@ -74,7 +74,7 @@ def _check_image(field: Field) -> None:
 
 
 def _check_header(field: Field) -> bool:
-    """Whether an image has transparency; one that this library does not know has none."""
+    """Whether an image has transparency; False for formats that Pillow cannot open."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -82,7 +82,7 @@ def _check_header(field: Field) -> bool:
                 _check_orientation(field, image)
                 return image.has_transparency_data
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return False  # the decoder has the last word
+        return False  # OpenCV decodes it, or refuses it
 
 
 def _check_orientation(field: Field, image: Image.Image) -> None:

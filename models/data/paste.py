@@ -1,7 +1,7 @@
-"""Cells of rare classes pasted into other fields, so that a rare class is seen on many backgrounds.
+"""Cells of rare classes pasted into other fields, so that rare classes have many backgrounds.
 
-A nucleus is cut out with its surroundings and blended in by matching gradients, so that no seam
-shows that a network could learn. Source of the blending: Pérez et al., "Poisson image editing",
+A nucleus is cut out with its surroundings and blended in by matching gradients, so that there is no
+visible seam for a network to learn. Source of the blending: Pérez et al., "Poisson image editing",
 SIGGRAPH 2003, doi:10.1145/1201775.882269, as OpenCV's `seamlessClone`.
 """
 
@@ -16,7 +16,7 @@ from models.data.resample import Sample
 
 #: Side of a cut-out as a multiple of its cell's box: a nucleus keeps some of its cytoplasm.
 CUT_FACTOR = 1.8
-#: Cells tried for in one crop, and places tried for each: the one that looks most alike is taken.
+#: Cells tried for in one crop, and places tried for each: the most similar place is taken.
 MAX_CELLS, MAX_TRIES = 3, 24
 #: Grey levels by which a cut-out's rim may differ from its place: blending would tint the cell.
 MAX_DIFFERENCE = 25.0
@@ -43,20 +43,20 @@ def cut_rare_cells(fields: Sequence[Sample], num_classes: int) -> list[CutOut]:
     """Every cell of a class with fewer than `RARE_BELOW` cells that lies well inside its field.
 
     Cells whose surroundings hold another labelled nucleus are left out: it would be pasted without
-    its label, and taught as background.
+    its label and learned as background.
     """
     labels = np.concatenate([field.label for field in fields] or [np.zeros(0, np.int16)])
     counts = np.bincount(labels, minlength=num_classes)
-    found = []
+    cuts = []
     for field in fields:
         for index, label in enumerate(field.label):
             if counts[label] < RARE_BELOW and (cut := _cut(field, index)) is not None:
-                found.append(cut)
-    return found
+                cuts.append(cut)
+    return cuts
 
 
 def paste_cells(sample: Sample, cuts: Sequence[CutOut], rng: np.random.Generator) -> Sample:
-    """The sample with up to `MAX_CELLS` of the cut-outs in places without a cell that look alike.
+    """The sample with up to `MAX_CELLS` of the cut-outs pasted at similar places without a cell.
 
     Args:
         sample: a crop, pixels and boxes in its own frame.
@@ -147,6 +147,6 @@ def _blend(
     blended = cv2.seamlessClone(
         np.ascontiguousarray(cut), np.ascontiguousarray(window), mask, middle, cv2.NORMAL_CLONE
     )
-    whole = pixels.copy()
-    whole[top : top + side + 4, left : left + side + 4] = blended
-    return whole
+    result = pixels.copy()
+    result[top : top + side + 4, left : left + side + 4] = blended
+    return result

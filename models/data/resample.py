@@ -30,12 +30,12 @@ def resample_pixels(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8
     height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
     if (height, width) == pixels.shape[:2]:
         return pixels
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(pixels, (width, height), interpolation=how), np.uint8)
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=interpolation), np.uint8)
 
 
 def resample_field(field: Field, mpp: float) -> Sample:
-    """A field at `mpp` µm/px; one that states none is taken as it is.
+    """A field at `mpp` µm/px; a field that states no µm/px is not resampled.
 
     Raises:
         DatasetError: the image cannot be read.

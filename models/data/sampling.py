@@ -1,4 +1,4 @@
-"""Which field is drawn how often: repeat-factor sampling, so that rare classes are seen.
+"""Repeat-factor sampling: fields with rare classes are drawn more often.
 
 Source: Gupta et al., "LVIS", CVPR 2019, section "Repeat factor sampling".
 """
@@ -13,7 +13,7 @@ def repeat_factors(
     """How often each field is drawn per epoch, on average.
 
     Args:
-        labels: one (N_i,) int16 array per field.
+        labels: an (N_i,) int16 array for each field.
         num_classes: C.
         threshold: classes on a smaller fraction of the fields are repeated; 0 repeats none.
 
@@ -30,6 +30,6 @@ def repeat_factors(
 
 def draw_epoch(factors: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
     """Indices of one epoch's fields in random order; fractions are rounded at random."""
-    whole = np.floor(factors).astype(np.int64)
-    times = whole + (rng.random(len(factors)) < factors - whole)
+    at_least = np.floor(factors).astype(np.int64)
+    times = at_least + (rng.random(len(factors)) < factors - at_least)
     return rng.permutation(np.repeat(np.arange(len(factors)), times))

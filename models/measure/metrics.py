@@ -77,14 +77,14 @@ def precision_curves(
     max_distance_um: float | None = None,
 ) -> dict[int, NDArray[np.float64]]:
     """(101,) interpolated precision at recall 0, 0.01, …, 1 of each group; see the above."""
-    truth, found = _as_coco(fields, group_of_label)
+    truth, detections = _as_coco(fields, group_of_label)
     if not truth["annotations"]:
         return {}
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()
         coco.dataset = truth
         coco.createIndex()
-        results = coco.loadRes(found) if found else _empty_results(coco)
+        results = coco.loadRes(detections) if detections else _empty_results(coco)
         judge = _make_judge(coco, results, fields, max_distance_um)
         judge.evaluate()
         judge.accumulate()
@@ -128,12 +128,14 @@ def confusion_matrix(fields: Sequence[FieldResult], num_classes: int) -> NDArray
     matrix = np.zeros((num_classes + 1, num_classes + 1), np.int64)
     for field in fields:
         pairs = pair_cells(field)
-        true, found = field.true_label.astype(np.int64), field.label.astype(np.int64)
-        np.add.at(matrix, (true[pairs[:, 0]], found[pairs[:, 1]]), 1)
+        true, detected = field.true_label.astype(np.int64), field.label.astype(np.int64)
+        np.add.at(matrix, (true[pairs[:, 0]], detected[pairs[:, 1]]), 1)
         matrix[:, num_classes] += np.bincount(
             np.delete(true, pairs[:, 0]), minlength=num_classes + 1
         )
-        matrix[num_classes] += np.bincount(np.delete(found, pairs[:, 1]), minlength=num_classes + 1)
+        matrix[num_classes] += np.bincount(
+            np.delete(detected, pairs[:, 1]), minlength=num_classes + 1
+        )
     return matrix
 
 
@@ -155,8 +157,8 @@ def rates_of_classes(matrix: NDArray[np.int64], positive: NDArray[np.bool_]) -> 
     """
     chosen = np.append(positive, False)
     true_positive = int(matrix[np.ix_(chosen, chosen)].sum())
-    found, present = int(matrix[:, chosen].sum()), int(matrix[chosen].sum())
-    precision = true_positive / found if found else 0.0
+    detected, present = int(matrix[:, chosen].sum()), int(matrix[chosen].sum())
+    precision = true_positive / detected if detected else 0.0
     recall = true_positive / present if present else 0.0
     total = precision + recall
     return Rates(precision, recall, 2 * precision * recall / total if total else 0.0)
@@ -238,14 +240,14 @@ class _CentreDistanceEval(COCOeval):  # type: ignore[misc]
 
     def computeIoU(self, image_id: int, category_id: int) -> Any:
         cells = self._gts[image_id, category_id]
-        found = self._dts[image_id, category_id]
+        detections = self._dts[image_id, category_id]
         mpp = self._fields[image_id - 1].mpp
         if mpp is None:
             raise ValueError("AP by centre distance needs every field's mpp")
-        if not cells or not found:
+        if not cells or not detections:
             return []
-        order = np.argsort([-entry["score"] for entry in found], kind="mergesort")
-        boxes = np.array([found[index]["bbox"] for index in order[:MAX_DETECTIONS]])
+        order = np.argsort([-entry["score"] for entry in detections], kind="mergesort")
+        boxes = np.array([detections[index]["bbox"] for index in order[:MAX_DETECTIONS]])
         centres = boxes[:, :2] + boxes[:, 2:] / 2
         distance_um = cdist(centres, np.array([cell["centre"] for cell in cells])) * mpp
         return np.clip(1 - 0.5 * distance_um / self._max_distance_um, 0, 1)

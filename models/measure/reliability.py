@@ -89,14 +89,14 @@ def bin_scores(judged: Judged, num_bins: int = NUM_BINS) -> list[Bin]:
     place = np.minimum((judged.score * num_bins).astype(np.int64), num_bins - 1)
     return [
         Bin(
-            low=float(one / num_bins),
-            high=float((one + 1) / num_bins),
-            num=int((place == one).sum()),
-            mean_score=float(judged.score[place == one].mean()),
-            cell_fraction=float(judged.is_cell[place == one].mean()),
-            class_fraction=float(judged.is_class[place == one].mean()),
+            low=float(index / num_bins),
+            high=float((index + 1) / num_bins),
+            num=int((place == index).sum()),
+            mean_score=float(judged.score[place == index].mean()),
+            cell_fraction=float(judged.is_cell[place == index].mean()),
+            class_fraction=float(judged.is_class[place == index].mean()),
         )
-        for one in np.unique(place)
+        for index in np.unique(place)
     ]
 
 
@@ -106,10 +106,13 @@ def calibration_error(bins: Sequence[Bin], outcome: Outcome = "class") -> float:
     Source: Naeini et al., Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI
     2015, section 2.
     """
-    total = sum(one.num for one in bins)
-    off = (one.num * abs(one.mean_score - _fraction(one, outcome)) for one in bins)
+    total = sum(score_bin.num for score_bin in bins)
+    off = (
+        score_bin.num * abs(score_bin.mean_score - _fraction(score_bin, outcome))
+        for score_bin in bins
+    )
     return sum(off) / total if total else 0.0
 
 
-def _fraction(one: Bin, outcome: Outcome) -> float:
-    return one.cell_fraction if outcome == "cell" else one.class_fraction
+def _fraction(score_bin: Bin, outcome: Outcome) -> float:
+    return score_bin.cell_fraction if outcome == "cell" else score_bin.class_fraction

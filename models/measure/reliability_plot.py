@@ -33,7 +33,7 @@ def draw_reliability(
         ValueError: a field does not state its µm/px.
     """
     judged = judge_detections(results)
-    abnormal = np.array([one.is_abnormal for one in classes], bool)
+    abnormal = np.array([cell_class.is_abnormal for cell_class in classes], bool)
     figure = Figure(figsize=(9.0, 4.5), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for panel, side in zip(panels, (False, True), strict=True):
@@ -52,17 +52,19 @@ def draw_reliability(
 def _draw_side(panel: Axes, name: str, judged: Judged) -> None:
     bins = bin_scores(judged)
     panel.plot([0, 1], [0, 1], color="#9e9e9e", lw=0.8, ls="--")
-    score = [one.mean_score for one in bins]
-    panel.plot(score, [one.cell_fraction for one in bins], "o-", ms=4, label="any cell")
-    panel.plot(score, [one.class_fraction for one in bins], "s-", ms=4, label="right class")
-    for one in bins:
-        panel.annotate(str(one.num), (one.mean_score, 0.01), fontsize=6, ha="center")
+    score = [score_bin.mean_score for score_bin in bins]
+    panel.plot(score, [score_bin.cell_fraction for score_bin in bins], "o-", ms=4, label="any cell")
+    panel.plot(
+        score, [score_bin.class_fraction for score_bin in bins], "s-", ms=4, label="right class"
+    )
+    for score_bin in bins:
+        panel.annotate(str(score_bin.num), (score_bin.mean_score, 0.01), fontsize=6, ha="center")
     panel.set(xlim=(0, 1), ylim=(0, 1), xlabel="score (small figures: detections)")
     panel.set_title(f"{name}: {_describe(bins)}", fontsize=9)
 
 
 def _describe(bins: Sequence[Bin]) -> str:
-    total = sum(one.num for one in bins)
+    total = sum(score_bin.num for score_bin in bins)
     return (
         f"{total} detections\ncalibration error {calibration_error(bins, 'cell'):.3f} (any cell), "
         f"{calibration_error(bins, 'class'):.3f} (right class)"

@@ -1,1 +1,1 @@
-"""mmdet networks built from plain descriptions, and the parts of our own."""
+"""mmdet networks built from plain descriptions, and the modules that mmdet lacks."""

@@ -1,7 +1,7 @@
-"""Builds mmdet networks from plain descriptions, after checking that they can do no harm.
+"""Builds mmdet networks from plain descriptions, after checking that they run no foreign code.
 
 mmengine's registry would build any importable path, and some keys make it fetch and run files; so
-every `type` must stand on the list here, and those keys are refused.
+every `type` must be in ALLOWED_TYPES, and keys in REFUSED_KEYS are refused.
 """
 
 import copy
@@ -22,7 +22,8 @@ from models.errors import BundleError
 from models.network.losses import load_losses
 from models.network.mmcv.extension import shorten_deform_conv, supply_missing_extension
 
-#: Detectors, backbones, necks, heads, losses, assigners, coders, prior generators, layers, starts.
+#: Detectors, backbones, necks, heads, losses, assigners, coders, prior generators, layers,
+#: initialisers.
 ALLOWED_TYPES = frozenset(
     (
         "FCOS ATSS RepPointsDetector YOLOF RetinaNet GFL RTMDet SingleStageDetector Ensemble "
@@ -51,8 +52,8 @@ REFUSED_KEYS = frozenset(
     {"custom_imports", "_base_", "_scope_", "_delete_", "checkpoint", "pretrained", "plugins"}
 )
 
-#: Numbers that lengthen loops or lists outside "meta", and lengths of lists that are multiplied by
-#: others there: the most that makes sense.
+#: Largest sensible values of numbers that lengthen loops or lists even on the "meta" device, and
+#: largest lengths of lists that are multiplied by each other there.
 LARGEST = {
     "num_points": 225,
     "scales_per_octave": 32,
@@ -63,10 +64,10 @@ LARGEST = {
     "ratios": 32,
     "scales": 32,
 }
-#: Parts of parts, down to the last layer; the shipped ensemble of three has 854.
+#: Modules of a network, nested ones included; the shipped ensemble of three networks has 854.
 MAX_MODULES = 10_000
 
-#: What mmdet and torch raise on arguments that make no sense; tried by changing every one of them.
+#: What mmdet and torch raise on invalid arguments; determined by changing every argument.
 BUILD_ERRORS = (
     ArithmeticError,
     AssertionError,
@@ -80,7 +81,7 @@ BUILD_ERRORS = (
 
 
 def build_network(description: dict[str, Any]) -> nn.Module:
-    """The network that a description in mmdet's terms stands for, with random weights.
+    """The network of a description in mmdet's terms, with random weights.
 
     Args:
         description: nested dicts, lists and plain values, as read from TOML or JSON.
@@ -92,7 +93,7 @@ def build_network(description: dict[str, Any]) -> nn.Module:
     registry, config_dict = _load_mmdet()
     try:
         with warnings.catch_warnings():
-            # ATSS and GFL heads, of their own base class's name for a number.
+            # ATSS and GFL heads use a deprecated name of their own base class.
             warnings.filterwarnings("ignore", message="DeprecationWarning: `num_anchors`")
             network: nn.Module = registry.build(config_dict(description))
     except BUILD_ERRORS as error:
@@ -101,18 +102,18 @@ def build_network(description: dict[str, Any]) -> nn.Module:
 
 
 def outline_network(description: dict[str, Any]) -> nn.Module:
-    """The same network on the "meta" device: its weights have names and shapes, but take no memory.
+    """The network on the "meta" device: weights have names and shapes, but take no memory.
 
     Raises:
-        BundleError: as `build_network`, or it has more than `MAX_MODULES` parts.
+        BundleError: as `build_network`, or the network has more than `MAX_MODULES` modules.
     """
-    _load_mmdet()  # what modules make when they are imported must not stand on "meta"
+    _load_mmdet()  # tensors that modules create at import must not be on "meta"
     with torch.device("meta"), _limit_modules():
         return build_network(description)
 
 
 def describe_for_classes(description: dict[str, Any], num_classes: int) -> dict[str, Any]:
-    """A copy of a network's description whose head, and whose loss where it asks, has C classes."""
+    """A copy of a network's description with C classes in its head and, if it counts them, loss."""
     network: dict[str, Any] = copy.deepcopy(description)
     head = network["bbox_head"]
     head["num_classes"] = num_classes
@@ -122,10 +123,11 @@ def describe_for_classes(description: dict[str, Any], num_classes: int) -> dict[
 
 
 def check_description(description: dict[str, Any]) -> None:
-    """Refuses what is not on the lists above.
+    """Checks a description against the lists above.
 
     Raises:
-        BundleError: names the type, key or number, and where it stands.
+        BundleError: a type is not allowed, a key is refused or a number too large; names it and
+            its place.
     """
     if not isinstance(description, dict) or "type" not in description:
         raise BundleError("the network's description must be an object with a 'type'")
@@ -138,28 +140,28 @@ def check_description(description: dict[str, Any]) -> None:
             )
         if key in LARGEST and not _size(value) <= LARGEST[key]:
             shown = repr(value)[:40]
-            raise BundleError(f"{place} = {shown} is too large: {LARGEST[key]} is the most")
+            raise BundleError(f"{place} = {shown} is too large: at most {LARGEST[key]}")
 
 
 def _size(value: Any) -> float:
-    """A number itself, the length of the longest list; what is neither is left to mmdet."""
+    """A number itself, or the length of the longest list; 0 for other values."""
     if isinstance(value, list | tuple):
-        return max([len(value), *(len(one) for one in value if isinstance(one, list | tuple))])
+        return max([len(value), *(len(item) for item in value if isinstance(item, list | tuple))])
     return value if isinstance(value, int | float) else 0
 
 
 @contextmanager
 def _limit_modules() -> Iterator[None]:
-    """A few characters of a description can ask for a million layers."""
-    seen = itertools.count(1)
+    """Stops building after MAX_MODULES: a short description can ask for a million layers."""
+    module_number = itertools.count(1)
     thread = threading.get_ident()
 
     def count(parent: nn.Module, name: str, part: nn.Module) -> None:
-        # The hook is the whole process's; other threads may build what they like.
-        if threading.get_ident() == thread and next(seen) > MAX_MODULES:
+        # The hook is global to the process; other threads are not limited.
+        if threading.get_ident() == thread and next(module_number) > MAX_MODULES:
             raise BundleError(
                 f"the network's description asks for more than {MAX_MODULES} parts: a "
-                "number in it, as of layers, is too large"
+                "number in it, such as that of layers, is too large"
             )
 
     hook = register_module_module_registration_hook(count)
@@ -181,10 +183,10 @@ def _walk(value: Any, place: str) -> Iterator[tuple[str, str, Any]]:
 
 @cache
 def _load_mmdet() -> tuple[Any, Any]:
-    """mmdet's registry of models and mmengine's config type, with our own modules registered."""
+    """mmdet's registry of models, with the modules of this package, and mmengine's config type."""
     supply_missing_extension()
-    # mmdet and what it imports warn about their own use of deprecated names, one mmcv op logs that
-    # it is not compiled, and mmengine logs every weight that it sets: of no use to whoever runs us.
+    # Silenced, since users can do nothing about it: warnings of mmdet and its dependencies about
+    # their own use of deprecated names, and mmengine's log of every weight that it initialises.
     import_module("mmengine.logging").MMLogger.get_instance("mmengine").setLevel("ERROR")
     warnings.filterwarnings("ignore", message="torch.meshgrid: in an upcoming release")
     with warnings.catch_warnings():

@@ -1,8 +1,7 @@
-"""Several networks of one kind as one detector: the mean of what their heads say.
+"""An ensemble: networks with alike heads run as a single detector on the mean of head outputs.
 
-Networks trained with other seeds or folds err on different cells; their mean errs on fewer. What is
-shipped as one bundle is averaged before boxes are read, so it costs one more forward pass a member
-and nothing else.
+Networks trained with different seeds or folds err on different cells; their mean errs on fewer.
+Outputs are averaged before boxes are decoded, so each member costs a forward pass and nothing else.
 """
 
 from collections.abc import Sequence
@@ -11,20 +10,20 @@ from typing import Any
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
-#: Outputs of one head: a list of levels for each kind of output, each (B, ., h, w).
+#: Outputs of a head: for each kind of output the list of its levels, (B, ., h, w).
 Outputs = tuple[list[Tensor], ...]
-#: Features of one member: its neck's levels.
+#: Features of a member: its neck's levels.
 Features = tuple[Tensor, ...]
 
 
 class MeanHead(nn.Module):
-    """The members' heads as one: logits and box outputs are averaged, place by place.
+    """The members' heads combined: logits and box outputs are averaged position by position.
 
-    The mean of logits is the geometric mean of the odds. Boxes are read by the first head; all
-    heads must therefore be of one type, on the same strides.
+    The mean of logits is the geometric mean of the odds. The first head decodes the boxes, so all
+    heads must have the same type, classes and strides.
 
     Args:
-        heads: one per member.
+        heads: of the members, in their order.
 
     Raises:
         ValueError: the heads differ in type, classes or strides.
@@ -44,7 +43,7 @@ class MeanHead(nn.Module):
         self.prior_generator = first.prior_generator
 
     def forward(self, features: Sequence[Features]) -> Outputs:
-        """From every member's features to the mean of their heads' outputs."""
+        """The mean of the heads' outputs, from every member's features."""
         by_member = [head(levels) for head, levels in zip(self._heads, features, strict=True)]
         return tuple(
             [sum(levels[1:], levels[0]) / len(levels) for levels in zip(*outputs, strict=True)]
@@ -53,22 +52,22 @@ class MeanHead(nn.Module):
 
     @property
     def first_head(self) -> nn.Module:
-        """The one that reads boxes."""
+        """The head that decodes boxes."""
         return self._heads[0]
 
     def predict_by_feat(self, *args: Any, **kwargs: Any) -> Any:
-        """As the first head's."""
+        """Boxes as the first head decodes them."""
         first: Any = self._heads[0]
         return first.predict_by_feat(*args, **kwargs)
 
 
 @MODELS.register_module()
 class Ensemble(nn.Module):
-    """Networks of one kind that look at the same tile, for inference.
+    """Networks with alike heads that run on the same tile, for inference only.
 
     Args:
         members: descriptions of single-stage detectors.
-        test_cfg: as of a single detector.
+        test_cfg: as for a single detector.
 
     Raises:
         ValueError: there are no members, or their heads differ.

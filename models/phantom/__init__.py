@@ -1,4 +1,4 @@
-"""Synthetic slides with known cells: for the demo, the tests, and a laboratory's own acceptance."""
+"""Synthetic slides with known cells, for the demo, tests and acceptance by a laboratory."""
 
 from models.phantom.field import draw_field
 from models.phantom.slide import draw_phantom

@@ -28,7 +28,7 @@ BIGTIFF_ABOVE_PX = 3_000_000_000
 
 @dataclass(frozen=True)
 class AperioFacts:
-    """What the file says of itself.
+    """Metadata of the file.
 
     Attributes:
         width, height: level-0 px.
@@ -43,7 +43,7 @@ class AperioFacts:
 
 
 def write_aperio(path: Path, facts: AperioFacts, strips: Iterable[NDArray[np.uint8]]) -> None:
-    """Writes a slide; the file is not whole until this returns.
+    """Writes a slide; the file is complete only when this returns.
 
     Args:
         path: of the slide.
@@ -59,10 +59,10 @@ def write_aperio(path: Path, facts: AperioFacts, strips: Iterable[NDArray[np.uin
         tiff = stack.enter_context(
             tifffile.TiffWriter(path, bigtiff=facts.width * facts.height > BIGTIFF_ABOVE_PX)
         )
-        # Without a lower level the slide is small enough to be its own.
+        # Without lower levels, level 0 itself is small enough for the thumbnail.
         smallest = levels[-1] if levels else np.empty((facts.height, facts.width, 3), np.uint8)
-        passed = _average_strips(strips, levels or [smallest], bool(levels))
-        _write_level(tiff, (facts.height, facts.width), _cut_tiles(passed), _describe(facts))
+        written = _average_strips(strips, levels or [smallest], bool(levels))
+        _write_level(tiff, (facts.height, facts.width), _cut_tiles(written), _describe(facts))
         _write_thumbnail(tiff, smallest, facts)
         for level in levels:
             rows = (level[y : y + TILE_PX] for y in range(0, len(level), TILE_PX))
@@ -72,7 +72,7 @@ def write_aperio(path: Path, facts: AperioFacts, strips: Iterable[NDArray[np.uin
 
 
 def _make_levels(folder: Path, facts: AperioFacts) -> list[NDArray[np.uint8]]:
-    """Files in memory's place for the levels below level 0, each a quarter of the one above."""
+    """Memory-mapped files for the levels below level 0, each a quarter of the level above."""
     levels: list[NDArray[np.uint8]] = []
     height, width = facts.height, facts.width
     while max(height, width) > SMALLEST_LEVEL_PX:
@@ -85,7 +85,10 @@ def _make_levels(folder: Path, facts: AperioFacts) -> list[NDArray[np.uint8]]:
 def _average_strips(
     strips: Iterable[NDArray[np.uint8]], levels: list[NDArray[np.uint8]], has_lower: bool
 ) -> Iterator[NDArray[np.uint8]]:
-    """The strips as they are, after they went into every level, or were kept whole."""
+    """The strips unchanged, each after it was averaged into every lower level.
+
+    Without lower levels, `levels` holds a copy of level 0 instead.
+    """
     y = 0
     for strip in strips:
         if has_lower:
@@ -104,9 +107,9 @@ def _average_into(levels: list[NDArray[np.uint8]], strip: NDArray[np.uint8], y: 
         height = min(height, len(level) - y)
         if height <= 0:
             return
-        whole = strip[: height * LEVEL_STEP, : width * LEVEL_STEP]
+        divisible = strip[: height * LEVEL_STEP, : width * LEVEL_STEP]
         strip = np.asarray(
-            cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8
+            cv2.resize(divisible, (width, height), interpolation=cv2.INTER_AREA), np.uint8
         )
         level[y : y + height] = strip
 
@@ -140,7 +143,7 @@ def _write_level(
 def _write_thumbnail(
     tiff: tifffile.TiffWriter, pixels: NDArray[np.uint8], facts: AperioFacts
 ) -> None:
-    """The second directory of an Aperio slide: stripped, which is how it is told from a level."""
+    """The second directory of an Aperio slide: in strips, by which readers tell it from a level."""
     scale = THUMBNAIL_PX / max(pixels.shape[:2])
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
     small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
@@ -160,9 +163,11 @@ def _jpeg() -> dict[str, Any]:
 
 
 def _describe(facts: AperioFacts, shape: tuple[int, ...] | None = None) -> str:
-    """The ImageDescription by which OpenSlide knows an Aperio file, its µm/px and objective."""
-    whole = f"{facts.width}x{facts.height} [0,0 {facts.width}x{facts.height}] ({TILE_PX}x{TILE_PX})"
-    size = whole if shape is None else f"{whole} -> {shape[1]}x{shape[0]}"
+    """The ImageDescription from which OpenSlide reads vendor, µm/px and objective."""
+    full_size = (
+        f"{facts.width}x{facts.height} [0,0 {facts.width}x{facts.height}] ({TILE_PX}x{TILE_PX})"
+    )
+    size = full_size if shape is None else f"{full_size} -> {shape[1]}x{shape[0]}"
     return (
         f"Aperio Image Library v0\r\n{size} JPEG/RGB Q={JPEG_QUALITY}"
         f"|AppMag = {round(10 / facts.mpp)}|MPP = {facts.mpp:g}|ScanScope ID = {facts.scanner}"

@@ -1,4 +1,4 @@
-"""A single drawn field, for training and tests: the same things as on a slide."""
+"""A single drawn field, for training and tests, with the same objects as on a slide."""
 
 from collections.abc import Mapping
 
@@ -33,9 +33,9 @@ def draw_field(
         PhantomError: the mix cannot be drawn.
     """
     check_mix(mix)
-    things = lay_out(seed, width * mpp, height * mpp, num_cells, mix)
-    scene = make_scene(seed, things, RENDER_MPP)
+    objects = lay_out(seed, width * mpp, height * mpp, num_cells, mix)
+    scene = make_scene(seed, objects, RENDER_MPP)
     fine = (round(width * mpp / RENDER_MPP), round(height * mpp / RENDER_MPP))
     pixels = resample_pixels(render_region(scene, 0, 0, *fine), RENDER_MPP / mpp)
-    bbox, label = cell_boxes(things, mpp)
+    bbox, label = cell_boxes(objects, mpp)
     return pixels[:height, :width], bbox, label

@@ -1,7 +1,7 @@
-"""Fields that hold no cytology at all: sections of tissue, stained with haematoxylin and eosin.
+"""Drawn histology fields: sections of tissue, stained with haematoxylin and eosin.
 
-Trained on beside real fields, they teach a detector that a nucleus in a tissue section is no cell
-to report, so that a slide of another kind sent by mistake does not come back as carcinoma.
+As negative examples in training they teach a detector not to report nuclei of tissue sections, so
+that a histology slide sent by mistake is not reported as carcinoma.
 """
 
 import cv2

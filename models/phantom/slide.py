@@ -31,22 +31,22 @@ def draw_phantom(
         on_strip: called with (strips done, strips in all).
 
     Returns:
-        Where the truth lies.
+        Path of the truth.
 
     Raises:
         PhantomError: the file cannot be written.
     """
-    things = lay_out(
+    objects = lay_out(
         spec.seed, spec.width * spec.mpp, spec.height * spec.mpp, spec.num_cells, spec.mix
     )
-    scene = make_scene(spec.seed, things, spec.mpp)
+    scene = make_scene(spec.seed, objects, spec.mpp)
     facts = AperioFacts(spec.width, spec.height, spec.mpp, SCANNER)
     truth = truth_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_atomically(path) as part:
             write_aperio(part, facts, _draw_strips(spec, scene, on_strip))
-            write_text_atomically(truth, truth_to_geojson(things, spec.mpp, spec.seed))
+            write_text_atomically(truth, truth_to_geojson(objects, spec.mpp, spec.seed))
     except OSError as error:
         raise PhantomError(f"{path} cannot be written: {error.strerror or error}") from error
     return truth

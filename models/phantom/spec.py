@@ -1,4 +1,4 @@
-"""What a phantom slide is asked to be, checked before anything is drawn."""
+"""The specification of a phantom slide, checked before anything is drawn."""
 
 import math
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class PhantomSpec:
         seed: fixes every pixel.
         width, height: level-0 px.
         num_cells: squamous cells drawn.
-        mix: shares by Bethesda class name; need not sum to one.
+        mix: shares by Bethesda class name; need not sum to 1.
         mpp: µm per level-0 px.
     """
 
@@ -43,11 +43,11 @@ class PhantomSpec:
         if not 0.1 <= self.mpp <= 1.0:
             raise PhantomError(f"mpp is {self.mpp}, but must lie between 0.1 and 1.0 µm/px")
         check_mix(self.mix)
-        most = int(self.width * self.height * self.mpp**2 / MIN_AREA_PER_CELL_UM2)
-        if not 0 <= self.num_cells <= most:
+        max_cells = int(self.width * self.height * self.mpp**2 / MIN_AREA_PER_CELL_UM2)
+        if not 0 <= self.num_cells <= max_cells:
             raise PhantomError(
                 f"{self.num_cells} cells do not fit on {self.width}x{self.height} px: "
-                f"at most {most} do"
+                f"at most {max_cells} do"
             )
 
 
@@ -57,7 +57,7 @@ def check_mix(mix: Mapping[str, float]) -> None:
     Raises:
         PhantomError: a class is unknown, a share is negative or not finite, or all are zero.
     """
-    known = [one.name for one in BETHESDA]
+    known = [cell_class.name for cell_class in BETHESDA]
     for name, share in mix.items():
         if name not in known:
             raise PhantomError(f"class {name!r} cannot be drawn: known are {', '.join(known)}")

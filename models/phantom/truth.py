@@ -1,4 +1,4 @@
-"""The truth of a phantom: a 20.4 µm square on every nucleus, as GeoJSON beside the slide."""
+"""The ground truth of a phantom: a 20.4 µm square on every nucleus, as GeoJSON beside the slide."""
 
 import json
 import uuid
@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 
 from models.classes import BETHESDA, CellClass
 from models.errors import PhantomError
-from models.phantom.layout import LABEL_OF, Thing
+from models.phantom.layout import LABEL_OF, PhantomObject
 
 BOX_UM = 20.4
 NAMESPACE = uuid.UUID("0bd2f6b4-5f57-4c02-9a8f-6f0c5a5c7f11")
 
 
-def cell_boxes(things: list[Thing], mpp: float) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
+def cell_boxes(
+    objects: list[PhantomObject], mpp: float
+) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
     """Boxes (N, 4) float32 xyxy px at `mpp` and labels (N,) int16 of the Bethesda cells."""
-    cells = [thing for thing in things if thing.kind in LABEL_OF]
+    cells = [phantom_object for phantom_object in objects if phantom_object.kind in LABEL_OF]
     centre = np.array([(cell.x_um, cell.y_um) for cell in cells]).reshape(-1, 2)
     bbox = np.hstack([centre - BOX_UM / 2, centre + BOX_UM / 2]) / mpp
     label = np.array([LABEL_OF[cell.kind] for cell in cells], np.int16)
@@ -26,14 +28,14 @@ def cell_boxes(things: list[Thing], mpp: float) -> tuple[NDArray[np.float32], ND
 
 
 def truth_path(slide: Path) -> Path:
-    """Where the truth of a slide lies: `slide.svs` -> `slide.truth.geojson`."""
+    """Path of the truth of a slide: `slide.svs` -> `slide.truth.geojson`."""
     return slide.with_suffix(".truth.geojson")
 
 
-def truth_to_geojson(things: list[Thing], mpp: float, seed: int) -> str:
+def truth_to_geojson(objects: list[PhantomObject], mpp: float, seed: int) -> str:
     """A FeatureCollection of the cells, level-0 px."""
-    bbox, label = cell_boxes(things, mpp)
-    return boxes_to_geojson(bbox, [BETHESDA[one] for one in label], str(seed))
+    bbox, label = cell_boxes(objects, mpp)
+    return boxes_to_geojson(bbox, [BETHESDA[index] for index in label], str(seed))
 
 
 def boxes_to_geojson(
@@ -44,7 +46,7 @@ def boxes_to_geojson(
     Args:
         bbox_xyxy: (N, 4) float32, level-0 px.
         classes: (N,) of each box.
-        origin: what the boxes come from; the same one gives the same ids.
+        origin: of the boxes; the same origin gives the same ids.
     """
     features = []
     for index, (box, cell_class) in enumerate(zip(bbox_xyxy, classes, strict=True)):

@@ -1,5 +1,5 @@
-"""Studies: many training runs that differ in one thing, compared over folds and seeds.
+"""Studies: training runs that differ in a few settings, compared over folds and seeds.
 
-`spec.py` reads what is asked, `run.py` does one run, `schedule.py` all of them, `tables.py` and
-`plots.py` show what came out.
+`spec.py` reads the study file, `run.py` does a run, `schedule.py` all runs; `tables.py` and
+`plots.py` summarise the results.
 """

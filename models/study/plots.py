@@ -16,7 +16,7 @@ DPI = 110
 def draw_study(results: Sequence[RunResult], folder: Path) -> list[Path]:
     """Writes gradient_ratio.png, classifier_norm.png and precision_recall.png.
 
-    One panel a cell of the study, one colour a class; every curve is the mean over folds and seeds.
+    A panel per cell of the study, a colour per class; every curve is the mean over folds and seeds.
 
     Returns:
         The files.
@@ -82,5 +82,5 @@ def _draw_precision(panel: Axes, runs: Sequence[RunResult]) -> None:
 
 
 def _color(name: str) -> str:
-    found = next((one.color for one in BETHESDA if one.name == name), (70, 70, 70))
-    return "#{:02x}{:02x}{:02x}".format(*found)
+    colors = {cell_class.name: cell_class.color for cell_class in BETHESDA}
+    return "#{:02x}{:02x}{:02x}".format(*colors.get(name, (70, 70, 70)))

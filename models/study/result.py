@@ -1,4 +1,4 @@
-"""What one run of a study gave: the content of its JSON file, written whole or not at all."""
+"""The result of a run of a study: the content of its JSON file, written atomically."""
 
 import json
 from pathlib import Path
@@ -35,7 +35,7 @@ class RunFigures(_Part):
 
 
 class RunHardware(_Part):
-    """Where, when and for how long it was trained."""
+    """Hardware, software, date and duration of the training."""
 
     device: str
     threads: int
@@ -46,15 +46,14 @@ class RunHardware(_Part):
 
 
 class RunResult(_Part):
-    """One run.
+    """Result of a run.
 
     Attributes:
         run: its id in the study.
         options: the study's axes, with the option that this run has of each.
-        fold, seed: measured on, trained with.
-        unused_folds: neither.
-        config, config_digest: name of the configuration it began with; digest of all that it
-            learned by.
+        fold, seed: fold that it was measured on, seed that it was trained with.
+        unused_folds: neither trained nor measured on.
+        config, config_digest: name of the configuration before changes; digest after them.
         labels_sha256: of the fields.
         epochs: it was trained for.
         frequency_groups: "rare", "common" or "frequent" by class, on all fields.
@@ -64,7 +63,7 @@ class RunResult(_Part):
         classifier_weight_norm: by class.
         num_parameters: of the network.
         hardware: where it was trained.
-        adopted_from: "study/run" that trained it, where it was another one.
+        adopted_from: "study/run" that trained it, if another study did.
     """
 
     run: str
@@ -103,7 +102,7 @@ def load_result(path: Path) -> RunResult:
 
 
 def write_result(result: RunResult, path: Path) -> None:
-    """Writes the file whole or not at all.
+    """Writes the file atomically.
 
     Raises:
         OSError: it cannot be written.

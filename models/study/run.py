@@ -1,4 +1,4 @@
-"""One run of a study: trained, measured on its held-out fold, written as one JSON file."""
+"""A run of a study: trains, measures on the held-out fold, writes the result as JSON."""
 
 import importlib.metadata
 import platform
@@ -39,13 +39,13 @@ def finish_run(
     device: str,
     on_progress: OnTrainProgress = lambda progress: None,
 ) -> RunResult:
-    """Trains and measures one run, or reads its result if it is there already.
+    """Result of a run: trained and measured, or read if its file exists already.
 
     Args:
         run: of a study.
         data: folder with `images/` and COCO `annotations.json`.
         run_dir: for checkpoints; an interrupted run goes on from there, a finished one removes it.
-        result_path: of the JSON file, written whole or not at all.
+        result_path: of the JSON file, written atomically.
         device: "auto", "cpu" or "cuda".
         on_progress: called after every iteration.
 
@@ -74,32 +74,33 @@ def finish_run(
 def adopt_result(
     run: Run, result_path: Path, finished: dict[str, RunResult], fields: FieldSet
 ) -> bool:
-    """Takes over the result that another study has of the very same training, if one has.
+    """Takes over the result of an identical training in another study, if there is one.
 
     Args:
         run: without a result of its own.
         result_path: of its JSON file.
         finished: results of other studies by configuration digest, each with its `adopted_from`.
-        fields: of this study: the other one must have learned from the same.
+        fields: of this study; the other training must have used the same.
 
     Returns:
-        Whether there was one; its `adopted_from` then names the study and run that trained.
+        Whether there was such a result; its `adopted_from` then names the study and run that
+        trained.
     """
-    other = finished.get(run.digest)
-    if other is None or other.labels_sha256 != fields.digest():
+    result = finished.get(run.digest)
+    if result is None or result.labels_sha256 != fields.digest():
         return False
-    own = other.model_copy(update={"run": run.id, "options": run.options})
-    write_result(own, result_path)
+    adopted = result.model_copy(update={"run": run.id, "options": run.options})
+    write_result(adopted, result_path)
     return True
 
 
 def read_result(run: Run, path: Path, fields: FieldSet | None = None) -> RunResult | None:
-    """The result of this very run, or None where it is not finished.
+    """The result of a run, or None where it is not finished.
 
     Args:
         run: of a study.
         path: of its JSON file.
-        fields: of the study; by default those that the file was made from are taken as they are.
+        fields: of the study; None does not check that the result was made from them.
 
     Raises:
         StudyError: the file is damaged, or holds the result of another configuration, or of other
@@ -124,9 +125,9 @@ def read_result(run: Run, path: Path, fields: FieldSet | None = None) -> RunResu
 def frequency_groups(fields: FieldSet) -> dict[str, str]:
     """ "rare", "common" or "frequent" by class name, from the whole data set's counts."""
     groups = {}
-    for one, count in zip(fields.classes, fields.count_cells(), strict=True):
-        rest = "common" if count < COMMON_BELOW else "frequent"
-        groups[one.name] = "rare" if count < RARE_BELOW else rest
+    for cell_class, count in zip(fields.classes, fields.count_cells(), strict=True):
+        group = "common" if count < COMMON_BELOW else "frequent"
+        groups[cell_class.name] = "rare" if count < RARE_BELOW else group
     return groups
 
 
@@ -136,7 +137,7 @@ def _describe(run: Run, everything: FieldSet, learned: Learned, device: str) -> 
     results = detect_held_out(learned.network, run.config, learned.held_out)
     figures, thresholds = measure(results, run.config, learned.held_out, choose=True)
     classes = learned.fields.classes
-    names = [one.name for one in classes]
+    names = [cell_class.name for cell_class in classes]
     return RunResult(
         run=run.id,
         options=run.options,
@@ -157,7 +158,7 @@ def _describe(run: Run, everything: FieldSet, learned: Learned, device: str) -> 
         classifier_weight_norm=dict(
             zip(names, classifier_weight_norms(learned.network, len(names)), strict=True)
         ),
-        num_parameters=sum(one.numel() for one in learned.network.parameters()),
+        num_parameters=sum(weight.numel() for weight in learned.network.parameters()),
         hardware=_hardware(device, learned.train_s),
     )
 
@@ -168,9 +169,9 @@ def _curves(
     """Precision at recall 0, 0.01, … 1, of each class and of any cell."""
     by_class = precision_curves(results, np.arange(len(classes)))
     curves = {classes[label].name: curve for label, curve in by_class.items()}
-    every = precision_curves(results, np.zeros(len(classes), np.int64))
-    if 0 in every:
-        curves["any cell"] = every[0]
+    any_cell = precision_curves(results, np.zeros(len(classes), np.int64))
+    if 0 in any_cell:
+        curves["any cell"] = any_cell[0]
     return {name: [round(float(value), 4) for value in curve] for name, curve in curves.items()}
 
 

@@ -24,19 +24,19 @@ from models.study.run import adopt_result, finish_run, read_result
 from models.study.spec import Run
 from models.training.progress import TrainProgress
 
-#: Between two reports of one run.
+#: Interval between two reports of a run.
 REPORT_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
-class Where:
-    """Where a study reads and writes.
+class StudyFolders:
+    """Folders that a study reads and writes.
 
     Attributes:
         data: folder with `images/` and COCO `annotations.json`.
         scratch_dir: checkpoints of runs that are not finished.
-        results_dir: one JSON file a finished run.
-        adopt_dir: of studies whose results of the very same configurations are taken over.
+        results_dir: a JSON file for each finished run.
+        adopt_dir: of studies whose results of identical configurations are taken over.
     """
 
     data: Path
@@ -52,19 +52,19 @@ class Where:
         """Results of studies in `adopt_dir`, by configuration digest.
 
         Raises:
-            StudyError: one is damaged.
+            StudyError: a result is damaged.
         """
-        found = {}
+        results = {}
         for path in sorted(self.adopt_dir.glob("*/runs/*.json")) if self.adopt_dir else []:
             result = load_result(path)
             origin = result.adopted_from or f"{path.parent.parent.name}/{result.run}"
-            found[result.config_digest] = result.model_copy(update={"adopted_from": origin})
-        return found
+            results[result.config_digest] = result.model_copy(update={"adopted_from": origin})
+        return results
 
 
 @dataclass(frozen=True)
 class RunReport:
-    """What became of a run so far: its progress 0-1, then perhaps an error."""
+    """Progress of a run, 0-1; at its end also whether it failed."""
 
     run_id: str
     progress: float
@@ -77,7 +77,7 @@ OnReport = Callable[[RunReport], None]
 
 def run_study(
     runs: Sequence[Run],
-    where: Where,
+    folders: StudyFolders,
     jobs: int,
     device: str,
     max_minutes: float | None,
@@ -87,22 +87,22 @@ def run_study(
 
     Args:
         runs: of a study.
-        where: folders.
+        folders: of the study.
         jobs: runs at a time; they share the CPU's cores, or the GPU.
         device: "auto", "cpu" or "cuda".
         max_minutes: after that no further run is started; None sets no limit.
         on_report: called now and then for every run in progress, and once at its end.
 
     Returns:
-        The last report of every run that failed; the others went on.
+        The last report of every failed run; a failure does not stop the others.
 
     Raises:
         StudyError: a result is of another configuration or of other fields, or damaged.
     """
-    fields = read_coco(where.data)
-    waiting = [run for run in runs if read_result(run, where.result_path(run), fields) is None]
-    if where.adopt_dir is not None:
-        waiting = _leave_adopted(waiting, where, fields, on_report)
+    fields = read_coco(folders.data)
+    waiting = [run for run in runs if read_result(run, folders.result_path(run), fields) is None]
+    if folders.adopt_dir is not None:
+        waiting = _leave_adopted(waiting, folders, fields, on_report)
     stop_at = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     context = multiprocessing.get_context("spawn")
     reports: Any = context.Queue()
@@ -115,7 +115,7 @@ def run_study(
                 waiting.clear()
             while waiting and len(active) < jobs:
                 run = waiting.pop(0)
-                arguments = (run, where, device, threads, reports)
+                arguments = (run, folders, device, threads, reports)
                 active[run.id] = context.Process(target=_run_in_process, args=arguments)
                 active[run.id].start()
             for report in _collect(reports, active):
@@ -123,71 +123,77 @@ def run_study(
                 if report.error is not None:
                     failed.append(report)
     finally:
-        for process in active.values():
-            process.terminate()
-            process.join()
+        _terminate(active)
     return failed
 
 
+def _terminate(active: dict[str, BaseProcess]) -> None:
+    for process in active.values():
+        process.terminate()
+        process.join()
+
+
 def _leave_adopted(
-    runs: list[Run], where: Where, fields: FieldSet, on_report: OnReport
+    runs: list[Run], folders: StudyFolders, fields: FieldSet, on_report: OnReport
 ) -> list[Run]:
-    """Those that no study of `adopt_dir` has done already."""
-    finished = where.read_other_studies()
-    left = []
+    """Runs without a result in `adopt_dir`; results found there are taken over."""
+    finished = folders.read_other_studies()
+    remaining = []
     for run in runs:
-        if adopt_result(run, where.result_path(run), finished, fields):
+        if adopt_result(run, folders.result_path(run), finished, fields):
             on_report(RunReport(run.id, 1.0, done=True))
         else:
-            left.append(run)
-    return left
+            remaining.append(run)
+    return remaining
 
 
 def _collect(reports: Any, active: dict[str, BaseProcess]) -> list[RunReport]:
-    """Reports that have come; runs that have ended are taken off `active`."""
-    found: list[RunReport] = []
+    """Reports received so far; runs that have ended are removed from `active`."""
+    received: list[RunReport] = []
     try:
-        found.append(reports.get(timeout=0.5))
+        received.append(reports.get(timeout=0.5))
         while True:
-            found.append(reports.get_nowait())
+            received.append(reports.get_nowait())
     except queue.Empty:
         pass
     gone = [run_id for run_id, process in active.items() if not process.is_alive()]
     while gone and not reports.empty():
-        found.append(reports.get())
-    ended = {report.run_id for report in found if report.done}
+        received.append(reports.get())
+    ended = {report.run_id for report in received if report.done}
     for run_id, process in list(active.items()):
         if run_id in ended:
             process.join()
             del active[run_id]
         elif run_id in gone:
-            found.append(RunReport(run_id, 0.0, True, f"its process ended: {process.exitcode}"))
+            received.append(RunReport(run_id, 0.0, True, f"its process ended: {process.exitcode}"))
             del active[run_id]
-    return found
+    return received
 
 
 def _end_with_study() -> None:
-    """Ends this process with the study's, so that none writes where a second start writes too."""
+    """Ends this process with the study's, so that two starts never write the same files."""
     study = multiprocessing.parent_process()
     if study is not None:
         study.join()
         os._exit(1)
 
 
-def _run_in_process(run: Run, where: Where, device: str, threads: int, reports: Any) -> None:
+def _run_in_process(
+    run: Run, folders: StudyFolders, device: str, threads: int, reports: Any
+) -> None:
     threading.Thread(target=_end_with_study, daemon=True).start()
     torch.set_num_threads(threads)
-    said = 0.0
+    reported_s = 0.0
 
     def on_progress(progress: TrainProgress) -> None:
-        nonlocal said
-        if time.monotonic() - said >= REPORT_EVERY_S:
-            said = time.monotonic()
+        nonlocal reported_s
+        if time.monotonic() - reported_s >= REPORT_EVERY_S:
+            reported_s = time.monotonic()
             reports.put(RunReport(run.id, progress.iteration / progress.num_iterations))
 
     try:
-        scratch = where.scratch_dir / run.id
-        finish_run(run, where.data, scratch, where.result_path(run), device, on_progress)
+        scratch = folders.scratch_dir / run.id
+        finish_run(run, folders.data, scratch, folders.result_path(run), device, on_progress)
         reports.put(RunReport(run.id, 1.0, done=True))
     except KeyboardInterrupt:
         reports.put(RunReport(run.id, 0.0, done=True, error="interrupted"))
@@ -195,14 +201,14 @@ def _run_in_process(run: Run, where: Where, device: str, threads: int, reports: 
         reports.put(RunReport(run.id, 0.0, done=True, error=str(error)))
 
 
-def read_results(runs: Sequence[Run], where: Where) -> list[RunResult]:
+def read_results(runs: Sequence[Run], folders: StudyFolders) -> list[RunResult]:
     """Results of the runs that are finished.
 
     Raises:
-        StudyError: none is, or one is of another configuration.
+        StudyError: no run is finished, or a result is of another configuration.
     """
-    found = [read_result(run, where.result_path(run)) for run in runs]
-    results = [result for result in found if result is not None]
+    by_run = [read_result(run, folders.result_path(run)) for run in runs]
+    results = [result for result in by_run if result is not None]
     if not results:
-        raise StudyError(f"no run of this study is finished in {where.results_dir}")
+        raise StudyError(f"no run of this study is finished in {folders.results_dir}")
     return results

@@ -1,7 +1,7 @@
 """A study, read from TOML: which configurations are trained, on which folds, with which seeds.
 
-A study has axes (detector, loss, ...); every combination of one option an axis is a cell, and every
-cell is trained once per (fold, seed).
+A study has axes (detector, loss, ...); every combination of options is a cell, which is
+trained once per (fold, seed).
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from models.training.config import TrainConfig, find_config, read_config
 
 STUDIES_DIR = Path(__file__).parent / "studies"
 
-#: As many pairs as the tables' exact test can take.
+#: Largest number of pairs for the exact test of the tables.
 MAX_REPEATS = 16
 
 
@@ -31,7 +31,7 @@ class _Section(BaseModel):
 
 
 class Option(_Section):
-    """One choice of an axis: another configuration, or changes to it by dotted key."""
+    """A choice of an axis: another configuration, or changes to it by dotted key."""
 
     name: str = Field(min_length=1)
     config: str | None = None
@@ -39,14 +39,14 @@ class Option(_Section):
 
 
 class Axis(_Section):
-    """What is varied."""
+    """A setting that is varied."""
 
     name: str = Field(min_length=1)
     options: tuple[Option, ...] = Field(min_length=1)
 
 
 class Repeat(_Section):
-    """One training of every cell: measured on `fold`, and `unused_folds` never looked at."""
+    """A training of every cell, measured on `fold`; `unused_folds` are left out."""
 
     fold: int = Field(ge=0)
     seed: int = Field(ge=0)
@@ -71,15 +71,15 @@ class StudySpec(_Section):
     """A whole study file.
 
     Attributes:
-        title: one line.
+        title: a line.
         config: of every cell whose options name none.
-        baseline: option of the last axis that its others are tested against.
+        baseline: option of the last axis that its other options are tested against.
         repeats: folds and seeds.
         set: changes to every cell, before those of its options.
         axes: in the order of the tables' columns.
         overrides: changes for some cells, after those of their options.
         skip: cells that are left out: each entry names options, by axis.
-        published: figures of a paper, to stand beside ours.
+        published: figures of a paper, shown beside the measured ones.
         published_note: what they were measured with.
     """
 
@@ -96,8 +96,9 @@ class StudySpec(_Section):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> "StudySpec":
-        options = {axis.name: {one.name for one in axis.options} for axis in self.axes}
-        when = [one.when for one in self.overrides] + [one.when for one in self.published]
+        options = {axis.name: {option.name for option in axis.options} for axis in self.axes}
+        when = [override.when for override in self.overrides]
+        when += [published.when for published in self.published]
         for choice in (*when, *self.skip):
             for axis, name in choice.items():
                 if name not in options.get(axis, ()):
@@ -109,7 +110,7 @@ class StudySpec(_Section):
 
 @dataclass(frozen=True)
 class Run:
-    """One training of one cell.
+    """A training of a cell.
 
     Attributes:
         id: file name of its result, from its options, fold and seed.
@@ -217,13 +218,13 @@ def _cells(study: StudySpec) -> Iterator[tuple[Option, ...]]:
             yield cell
 
 
-def _has_options(study: StudySpec, cell: tuple[Option, ...], wanted: dict[str, str]) -> bool:
-    chosen = {axis.name: one.name for axis, one in zip(study.axes, cell, strict=True)}
-    return all(chosen[axis] == name for axis, name in wanted.items())
+def _has_options(study: StudySpec, cell: tuple[Option, ...], required: dict[str, str]) -> bool:
+    chosen = {axis.name: option.name for axis, option in zip(study.axes, cell, strict=True)}
+    return all(chosen[axis] == name for axis, name in required.items())
 
 
 def _make_run(study: StudySpec, cell: tuple[Option, ...], repeat: Repeat) -> Run:
-    name = next((one.config for one in cell if one.config), study.config)
+    name = next((option.config for option in cell if option.config), study.config)
     if name is None:
         raise ConfigError(f"{study.title}: neither the study nor an option names a config")
     changes = dict(study.set)
@@ -233,8 +234,8 @@ def _make_run(study: StudySpec, cell: tuple[Option, ...], repeat: Repeat) -> Run
         if _has_options(study, cell, override.when):
             changes |= override.set
     changes |= {"train.seed": repeat.seed}
-    options = {axis.name: one.name for axis, one in zip(study.axes, cell, strict=True)}
-    parts = [re.sub(r"[^a-z0-9.]+", "-", one.name.lower()).strip("-") for one in cell]
+    options = {axis.name: option.name for axis, option in zip(study.axes, cell, strict=True)}
+    parts = [re.sub(r"[^a-z0-9.]+", "-", option.name.lower()).strip("-") for option in cell]
     return Run(
         id="--".join([*parts, f"fold{repeat.fold}", f"seed{repeat.seed}"]),
         options=options,

@@ -1,4 +1,4 @@
-"""What a study found: mean and spread of every cell, and paired tests against its baseline.
+"""Summary of a study: mean and spread of every cell, and paired tests against its baseline.
 
 Pure functions of the runs' results; `plots.py` draws them.
 """
@@ -51,7 +51,7 @@ def summarise_study(study: StudySpec, results: Sequence[RunResult]) -> dict[str,
 def read_figures(result: RunResult) -> dict[str, float]:
     """The compared figures of one run; those that its fold cannot give are left out."""
     figures = result.figures
-    found: dict[str, float | None] = {
+    by_name: dict[str, float | None] = {
         "map50": figures.map50,
         "any_cell_ap50": figures.any_cell_ap50,
         "abnormal_ap50": figures.abnormal_ap50,
@@ -59,8 +59,8 @@ def read_figures(result: RunResult) -> dict[str, float]:
     }
     for group in ("frequent", "common", "rare"):
         values = [ap for name, ap in figures.ap50.items() if result.frequency_groups[name] == group]
-        found[group] = float(np.mean(values)) if values else None
-    return {key: float(value) for key, value in found.items() if value is not None}
+        by_name[group] = float(np.mean(values)) if values else None
+    return {key: float(value) for key, value in by_name.items() if value is not None}
 
 
 def sign_flip_test(differences: Sequence[float]) -> float:
@@ -148,7 +148,9 @@ def _summarise_cell(
         "num_runs": len(runs),
         "train_s": round(float(np.mean([run.hardware.train_s for run in runs])), 1),
         "figures": {
-            key: _mean_sd(figures, key) for key in FIGURES if any(key in one for one in figures)
+            key: _mean_sd(figures, key)
+            for key in FIGURES
+            if any(key in run_figures for run_figures in figures)
         },
         "ap50": {
             name: _mean_sd(by_class, name) for name in dict.fromkeys(chain.from_iterable(by_class))
@@ -193,7 +195,11 @@ def _test_cells(
 def _compare(
     pairs: Sequence[tuple[dict[str, float], dict[str, float]]], key: str
 ) -> dict[str, float] | None:
-    differences = [one[key] - other[key] for one, other in pairs if key in one and key in other]
+    differences = [
+        figures[key] - reference[key]
+        for figures, reference in pairs
+        if key in figures and key in reference
+    ]
     if not differences:
         return None
     return {"mean": float(np.mean(differences)), "p": sign_flip_test(differences)}
@@ -208,7 +214,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _published(study: StudySpec, options: dict[str, str]) -> str:
-    fitting = [one for one in study.published if one.when.items() <= options.items()]
+    fitting = [entry for entry in study.published if entry.when.items() <= options.items()]
     return f"{100 * fitting[0].map50:.1f}" if fitting else "-"
 
 

@@ -1,1 +1,1 @@
-"""The steps of a training run, one a file; `models/training/run.py` puts them in order."""
+"""The steps of a training run, a file for each; `models/training/run.py` calls them in order."""

@@ -1,4 +1,4 @@
-"""The moving average of a network's weights, which is what a run measures and ships."""
+"""The moving average of a network's weights, which a run measures and exports."""
 
 import torch
 from torch import Tensor, nn
@@ -6,10 +6,10 @@ from torch.optim.swa_utils import AveragedModel
 
 
 def start_average(network: nn.Module, decay: float) -> AveragedModel:
-    """An average that has seen nothing yet; `update_parameters` feeds it after every iteration.
+    """A new average of a network; call `update_parameters` after every iteration.
 
-    The decay rises from 2/11 towards `decay` over the first iterations, so that an average of a
-    short run does not still hold the random weights it began with.
+    The decay rises from 2/11 towards `decay` over the first iterations, so that the
+    average of a short run does not contain the initial random weights.
 
     Args:
         network: being trained; the average is a copy of it.
@@ -19,11 +19,11 @@ def start_average(network: nn.Module, decay: float) -> AveragedModel:
     def blend(averaged: list[Tensor], latest: list[Tensor], num_averaged: Tensor | int) -> None:
         count = int(num_averaged)
         share = 1 - min(decay, (1 + count) / (10 + count))
-        for kept, new in zip(averaged, latest, strict=True):
-            if kept.is_floating_point():
-                kept.lerp_(new, share)
+        for average, new in zip(averaged, latest, strict=True):
+            if average.is_floating_point():
+                average.lerp_(new, share)
             else:
-                kept.copy_(new)
+                average.copy_(new)
 
     with torch.no_grad():
         return AveragedModel(network, multi_avg_fn=blend, use_buffers=True)  # type: ignore[arg-type]

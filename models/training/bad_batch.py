@@ -1,4 +1,4 @@
-"""What becomes of a batch whose loss or gradient is not finite: saved, named, and the run stops."""
+"""Saves a batch whose loss or gradient is not finite, and makes the error that names it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,16 +11,16 @@ from models.training.epochs import Batch
 
 
 def refuse_batch(
-    run_dir: Path, batch: Batch, iteration: int, losses: Mapping[str, Tensor], what: str
+    run_dir: Path, batch: Batch, iteration: int, losses: Mapping[str, Tensor], quantity: str
 ) -> TrainingError:
-    """The error to raise; the batch lies in `run_dir`/batch_of_nan.npz.
+    """The error to raise, after saving the batch as `run_dir`/batch_of_nan.npz.
 
     Args:
         run_dir: of the run.
         batch: as it came from `Epochs.batches`.
         iteration: counted from 0.
         losses: by name.
-        what: is not finite: "the loss" or "its gradient".
+        quantity: that is not finite: "the loss" or "its gradient".
     """
     pixels, boxes, labels = batch
     path = run_dir / "batch_of_nan.npz"
@@ -29,7 +29,7 @@ def refuse_batch(
     np.savez_compressed(path, pixels=pixels.numpy(), **cells)  # type: ignore[arg-type]
     parts = ", ".join(f"{name} {float(value.detach()):.4g}" for name, value in losses.items())
     return TrainingError(
-        f"{what} is not finite at iteration {iteration} ({parts}); the batch is in {path}: "
+        f"{quantity} is not finite at iteration {iteration} ({parts}); the batch is in {path}: "
         "look at it; or lower train.lr and train into another folder, as this run goes on with the "
         "configuration it began with"
     )

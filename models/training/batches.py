@@ -1,4 +1,4 @@
-"""Crops as mmdet's networks take them: normalised pixels and data samples."""
+"""Converts crops to the inputs of mmdet's networks: normalised pixels and data samples."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ def normalise(pixels: Tensor, mean_rgb: Sequence[float], std_rgb: Sequence[float
 def make_data_samples(
     boxes: list[Tensor], labels: list[Tensor], size_px: int, device: torch.device
 ) -> list[DetDataSample]:
-    """One data sample a crop: boxes (N, 4) xyxy px and labels (N,) as mmdet's losses read them."""
+    """A data sample per crop: boxes (N, 4) xyxy px and labels (N,) as mmdet's losses read them."""
     samples = []
     for bbox, label in zip(boxes, labels, strict=True):
         shape = (size_px, size_px)

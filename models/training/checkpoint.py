@@ -1,6 +1,4 @@
-"""Where a run stands, saved after every epoch, and before the first where pixels alone were learned
-from, so that an interrupted one goes on from there.
-"""
+"""Checkpoints, saved after denoising and after every epoch, from which a run can be resumed."""
 
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,10 @@ CHECKPOINT = "checkpoint.pt"
 
 
 def save_checkpoint(run_dir: Path, state: dict[str, Any]) -> None:
-    """Replaces the run's checkpoint at once or not at all.
+    """Replaces the run's checkpoint atomically.
 
     Raises:
-        TrainingError: it cannot be written, e.g. the disk is full; the one before stays.
+        TrainingError: it cannot be written, e.g. the disk is full; the previous checkpoint stays.
     """
     try:
         with write_atomically(run_dir / CHECKPOINT) as part:
@@ -30,7 +28,7 @@ def save_checkpoint(run_dir: Path, state: dict[str, Any]) -> None:
 
 
 def read_checkpoint(run_dir: Path) -> dict[str, Any] | None:
-    """The run's checkpoint, or None before it has saved any.
+    """The run's checkpoint, or None if there is none yet.
 
     Only tensors and plain values are read: a checkpoint cannot run code.
 

@@ -1,6 +1,6 @@
 """A training configuration, read from TOML and checked before anything starts.
 
-The files in `models/training/configs/` are complete: nothing is inherited, every value is in sight.
+The files in `models/training/configs/` are complete: nothing is inherited.
 """
 
 import tomllib
@@ -60,11 +60,11 @@ class AugmentSection(_Section):
 
 
 class PostprocessSection(_Section):
-    """Which detections are reported, and which are one cell.
+    """Which detections are reported, and how detections of a cell are merged.
 
-    The thresholds, one per class, stand for runs without a held-out fold; with one they are chosen
-    on it. `rival_power` discounts a cell's second opinions and `side_support` adds up those of one
-    side; see `models/inference/joined_scores.py`.
+    The thresholds, by class, are for runs without a held-out fold; with a held-out fold they are
+    chosen on it. `rival_power` and `side_support` combine the scores of a cell's detections; see
+    `models/inference/joined_scores.py`.
     """
 
     score_thresholds: tuple[Fraction, ...] = Field(min_length=1)
@@ -74,7 +74,7 @@ class PostprocessSection(_Section):
 
 
 class TrainConfig(_Section):
-    """A whole configuration file."""
+    """A configuration file."""
 
     input: InputModel
     train: TrainSection
@@ -96,14 +96,14 @@ class TrainConfig(_Section):
         return self
 
     def with_training(self, **changes: int | None) -> "TrainConfig":
-        """The same with other values in `[train]`; None leaves one as it is.
+        """The configuration with other values in `[train]`; None leaves a value unchanged.
 
         Raises:
             ConfigError: a value is out of range.
         """
-        given = {key: value for key, value in changes.items() if value is not None}
+        changed = {key: value for key, value in changes.items() if value is not None}
         try:
-            section = TrainSection.model_validate(self.train.model_dump() | given)
+            section = TrainSection.model_validate(self.train.model_dump() | changed)
         except ValidationError as error:
             raise ConfigError(f"train.{name_first_error(error)}") from error
         return self.model_copy(update={"train": section})

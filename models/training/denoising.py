@@ -1,10 +1,10 @@
-"""Learning from pixels alone, before any label: filling in what was blanked out of a crop.
+"""Self-supervised pretraining: reconstructs blanked squares of crops, without labels.
 
-The backbone and the neck see a crop with squares blanked and noise on the rest, and a decoder of
-one layer, thrown away afterwards, is to give the pixels back.
+The input of backbone and neck is a crop with blanked squares and noise elsewhere; a decoder of a
+single layer, discarded afterwards, reconstructs the pixels.
 
 Source: Pathak et al., Context Encoders, CVPR 2016; Xie et al., SimMIM, CVPR 2022, sections 3.2 to
-3.4: random squares, a plain decoder, and a loss on what was blanked alone.
+3.4: random squares, a plain decoder, and a loss on the blanked pixels alone.
 """
 
 from collections.abc import Callable
@@ -28,9 +28,9 @@ from models.training.optimiser import make_optimiser, make_schedule
 #: Side of a blanked square: at 0.33 to 0.66 µm/px a quarter to half of a nucleus.
 BLANK_PX = 16
 BLANK_FRACTION = 0.5
-#: Standard deviation of the noise on what stays in sight, in units of normalised pixels.
+#: Standard deviation of the noise on pixels that are not blanked, in units of normalised pixels.
 NOISE_STD = 0.2
-#: A side that every network halves evenly, so that its stride shows.
+#: Side of a probe that every network's stride divides.
 PROBE_PX = 256
 
 #: Called with the epoch, from 0, the iteration, from 1, and the loss.
@@ -49,7 +49,7 @@ class Denoiser(nn.Module):
         self.backbone = network.get_submodule("backbone")
         self.neck = network.get_submodule("neck") if hasattr(network, "neck") else nn.Identity()
         device = next(network.parameters()).device
-        # In evaluation mode, or the norms would take the probe for a picture.
+        # In evaluation mode, so that the probe does not enter the statistics of norms.
         self.eval()
         with torch.no_grad():
             probe = torch.zeros(1, 3, PROBE_PX, PROBE_PX, device=device)
@@ -70,21 +70,21 @@ class Denoiser(nn.Module):
 def denoise(network: nn.Module, epochs: Epochs, run_dir: Path, on_progress: OnDenoised) -> None:
     """Trains the backbone and the neck in place for `train.denoise_epochs` epochs.
 
-    Every field is drawn equally often and no label is looked at; drawn fields and pasted cells are
+    Every field is sampled equally often, without labels; phantom fields and pasted cells are
     left out. The learning rate rises and falls as in a run of that length. There is no checkpoint
     within: an interruption costs all of it.
 
     Args:
         network: an mmdet detector on its device, in training mode.
         epochs: of the run.
-        run_dir: gets the batch, should the loss not be finite.
+        run_dir: gets the batch if the loss is not finite.
         on_progress: called after every iteration.
 
     Raises:
         TrainingError: the loss or its gradient is not finite, or a process has no batch.
     """
     unlabelled = without_labels(epochs)
-    how = unlabelled.config.train
+    train = unlabelled.config.train
     if (num_iterations := unlabelled.count_iterations()) == 0:
         raise TrainingError(
             "there is not one batch of unlabelled fields for every process: lower "
@@ -93,19 +93,19 @@ def denoise(network: nn.Module, epochs: Epochs, run_dir: Path, on_progress: OnDe
     denoiser = Denoiser(network)
     several = epochs.ranks.world > 1
     shared = DistributedDataParallel(denoiser, find_unused_parameters=True) if several else denoiser
-    optimiser = make_optimiser(denoiser, how)
-    schedule = make_schedule(optimiser, num_iterations, how.warmup_iterations)
+    optimiser = make_optimiser(denoiser, train)
+    schedule = make_schedule(optimiser, num_iterations, train.warmup_iterations)
     iteration = 0
-    for epoch in range(how.epochs):
+    for epoch in range(train.epochs):
         for batch in unlabelled.batches(epoch):
             rng = np.random.default_rng([epochs.seed, iteration, epochs.ranks.rank])
             loss = fill_in(shared, batch[0], unlabelled.config.input, rng)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
-            norm = nn.utils.clip_grad_norm_(denoiser.parameters(), how.grad_clip_norm)
+            norm = nn.utils.clip_grad_norm_(denoiser.parameters(), train.grad_clip_norm)
             if not torch.isfinite(norm):
-                what = "its gradient" if torch.isfinite(loss) else "the loss"
-                raise refuse_batch(run_dir, batch, iteration, {"denoising": loss}, what)
+                quantity = "its gradient" if torch.isfinite(loss) else "the loss"
+                raise refuse_batch(run_dir, batch, iteration, {"denoising": loss}, quantity)
             optimiser.step()
             schedule.step()
             iteration += 1
@@ -113,12 +113,12 @@ def denoise(network: nn.Module, epochs: Epochs, run_dir: Path, on_progress: OnDe
 
 
 def count_denoising_iterations(epochs: Epochs) -> int:
-    """Iterations of `denoise`, of each process; 0 where it is not asked for."""
+    """Iterations of `denoise` per process; 0 where it is switched off."""
     return without_labels(epochs).count_iterations()
 
 
 def without_labels(epochs: Epochs) -> Epochs:
-    """The crops of `denoise`: of every field as many, none drawn, nothing pasted."""
+    """The crops of `denoise`: equally many of every field, no phantoms, nothing pasted."""
     train = epochs.config.train
     changes = {"epochs": train.denoise_epochs, "repeat_threshold": 0.0, "paste_fraction": 0.0}
     config = epochs.config.model_copy(update={"train": train.model_copy(update=changes)})
@@ -128,7 +128,7 @@ def without_labels(epochs: Epochs) -> Epochs:
 def blank_squares(shape: tuple[int, int, int], rng: np.random.Generator) -> Tensor:
     """(B, 1, H, W) bool: true where a pixel is blanked, in squares on a grid.
 
-    As many squares of every crop, `BLANK_FRACTION` of them and at least one.
+    The same number in every crop: `BLANK_FRACTION` of the squares, at least 1.
 
     Args:
         shape: B, H, W.
@@ -144,18 +144,18 @@ def blank_squares(shape: tuple[int, int, int], rng: np.random.Generator) -> Tens
 
 
 def fill_in(
-    denoiser: nn.Module, pixels: Tensor, look: InputModel, rng: np.random.Generator
+    denoiser: nn.Module, pixels: Tensor, input_model: InputModel, rng: np.random.Generator
 ) -> Tensor:
-    """The loss of one batch: mean distance of the blanked pixels, smooth near zero.
+    """The loss of a batch: mean smooth L1 distance of the blanked pixels.
 
     Args:
         denoiser: gives pixels for damaged ones.
         pixels: (B, 3, S, S) uint8.
-        look: how they are normalised.
+        input_model: how they are normalised.
         rng: of squares and noise.
     """
     device = next(denoiser.parameters()).device
-    clean = normalise(pixels.to(device), look.mean_rgb, look.std_rgb)
+    clean = normalise(pixels.to(device), input_model.mean_rgb, input_model.std_rgb)
     num, _, height, width = clean.shape
     blanked = blank_squares((num, height, width), rng).to(device)
     noise = torch.from_numpy(rng.standard_normal(clean.shape, np.float32)).to(device)
@@ -163,6 +163,6 @@ def fill_in(
     with mixed_precision(device):
         filled = denoiser(damaged.contiguous(memory_format=torch.channels_last))
     height, width = (min(*sides) for sides in zip(filled.shape[2:], clean.shape[2:], strict=True))
-    here = (..., slice(height), slice(width))
-    distance = functional.smooth_l1_loss(filled[here].float(), clean[here], reduction="none")
-    return distance[blanked[here].expand_as(distance)].mean()
+    overlap = (..., slice(height), slice(width))
+    distance = functional.smooth_l1_loss(filled[overlap].float(), clean[overlap], reduction="none")
+    return distance[blanked[overlap].expand_as(distance)].mean()

@@ -1,4 +1,4 @@
-"""A trained network written as a bundle, with a card that says how it came to be."""
+"""Writes a trained network as a bundle, with a card that describes its training and accuracy."""
 
 import importlib.metadata
 from dataclasses import asdict, dataclass
@@ -20,7 +20,7 @@ DEFAULT_WEIGHT = 1.0
 
 @dataclass(frozen=True)
 class Trained:
-    """A network that is done, and what its bundle says of it.
+    """A trained network, and the content of its bundle.
 
     Attributes:
         network: on the CPU.
@@ -28,7 +28,7 @@ class Trained:
         classes: of the data, in label order.
         name: of the detector.
         facts: of the run: data, fold, seed, versions.
-        measured: figures on held-out fields and the thresholds chosen there, if there were any.
+        measured: figures on held-out fields and the thresholds chosen there; None without them.
     """
 
     network: nn.Module
@@ -50,10 +50,14 @@ def describe_bundle(
     """model.json of a network of this configuration, without its weights' digest."""
     score = config.slide_score.model_dump()
     # The configuration's values are for the Bethesda list, which phantoms and CRIC have.
-    is_other = [one.name for one in classes] != [one.name for one in BETHESDA]
+    is_other = [cell_class.name for cell_class in classes] != [
+        cell_class.name for cell_class in BETHESDA
+    ]
     if is_other or len(score["class_weights"]) != len(classes):
-        worst = max((one.severity for one in classes), default=0) or 1
-        score["class_weights"] = [DEFAULT_WEIGHT * one.severity / worst for one in classes]
+        worst = max((cell_class.severity for cell_class in classes), default=0) or 1
+        score["class_weights"] = [
+            DEFAULT_WEIGHT * cell_class.severity / worst for cell_class in classes
+        ]
         score["category_min_fractions"] = [_strictest_fraction(config)] * len(classes)
         score.pop("severe", None)
     thresholds = config.postprocess.score_thresholds
@@ -61,7 +65,7 @@ def describe_bundle(
         thresholds = (min(thresholds),) * len(classes)
     return {
         "name": name,
-        "classes": [asdict(one) for one in classes],
+        "classes": [asdict(cell_class) for cell_class in classes],
         "input": config.input.model_dump(),
         "score_thresholds": thresholds,
         "merge_iou": config.postprocess.merge_iou,
@@ -74,7 +78,7 @@ def describe_bundle(
 
 
 def _strictest_fraction(config: TrainConfig) -> float:
-    """Of the abnormal classes: that of the negative one, which is never asked for, is 1."""
+    """Largest `category_min_fractions` of the abnormal classes; the negative class has none."""
     score = config.slide_score
     pairs = zip(score.class_weights, score.category_min_fractions, strict=True)
     return max((fraction for weight, fraction in pairs if weight > 0), default=0.0)
@@ -105,7 +109,7 @@ def export_bundle(
 
 
 def describe_slide_score(figures: dict[str, Any]) -> list[str]:
-    """Lines of a card: what the slide score is worth."""
+    """Lines of a card: accuracy of the slide score."""
     return [
         "## Slide score",
         "",
@@ -141,7 +145,7 @@ def write_card(
     centre = figures.centre
     lines += [
         f"On {figures.num_images} held-out fields with {figures.num_cells} cells. The thresholds "
-        "were chosen on the same fields, so the rates below are somewhat kind.",
+        "were chosen on the same fields, so the rates below are optimistically biased.",
         "",
         "| AP | IoU 0.5 | centre within 10 µm |",
         "|---|---|---|",

@@ -1,4 +1,4 @@
-"""How the gradients of right and of wrong answers balance, class by class, while a network learns.
+"""Ratio of positive to negative gradients, class by class, recorded during training.
 
 The diagnostic of the Grad-Libra paper (its Fig. 3a), recorded by a hook on the classification loss.
 """
@@ -13,16 +13,16 @@ from models.network.losses.dense_targets import spread_targets, spread_weights
 
 
 class GradientRatio:
-    """Accumulated gradient magnitudes of sigmoid cross-entropy, whatever loss is learned with.
+    """Accumulated gradient magnitudes of sigmoid cross-entropy, whatever the training loss is.
 
     With p = sigmoid(logit) and the target y, one call of the loss adds |mean y (p - 1)| to a
     class's positive sum and |mean (1 - y) p| to its negative one; means are over its proposals.
-    The ratio of the sums stays far below 1 for a class whose own cells are drowned by the rest.
+    The ratio of the sums stays far below 1 for a class whose positive gradients are outweighed.
 
     Attributes:
         positive: (C,) float64, sum over all calls so far.
         negative: (C,) float64, likewise.
-        ratio_by_epoch: one list of C ratios for each epoch that has ended.
+        ratio_by_epoch: a list of C ratios for each completed epoch.
     """
 
     def __init__(self, num_classes: int) -> None:
@@ -39,7 +39,7 @@ class GradientRatio:
         self.ratio_by_epoch.append((self.positive / self.negative.clamp(min=1e-30)).tolist())
 
     def checkpoint(self) -> dict[str, Any]:
-        """Everything needed to go on, as tensors and plain values."""
+        """Everything needed to resume, as tensors and plain values."""
         return {
             "positive": self.positive.clone(),
             "negative": self.negative.clone(),
@@ -47,7 +47,7 @@ class GradientRatio:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Goes back to where `checkpoint` was called."""
+        """Restores the state that `checkpoint` returned."""
         self.positive, self.negative = state["positive"].clone(), state["negative"].clone()
         self.ratio_by_epoch = [list(ratios) for ratios in state["ratio_by_epoch"]]
 

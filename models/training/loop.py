@@ -1,6 +1,6 @@
-"""The training loop: epochs, iterations, mixed precision, and what a loss that is not finite does.
+"""The training loop: epochs, iterations, mixed precision, and refusal of non-finite losses.
 
-Which fields are learned from, and what becomes of the network, is left to `models/training/run.py`.
+`models/training/run.py` prepares the fields and exports the network.
 """
 
 import time
@@ -47,7 +47,7 @@ class TrainState:
     train_s: float = 0.0
 
     def checkpoint(self) -> dict[str, Any]:
-        """Everything needed to go on, as tensors and plain values."""
+        """Everything needed to resume, as tensors and plain values."""
         return {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -60,7 +60,7 @@ class TrainState:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Goes back to where `checkpoint` was called."""
+        """Restores the state that `checkpoint` returned."""
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -121,7 +121,7 @@ def run_epochs(
     on_progress: OnTrainProgress,
     on_epoch: OnEpoch,
 ) -> TrainState:
-    """Trains, or goes on with, the run in `run_dir`.
+    """Trains or resumes the run in `run_dir`.
 
     Args:
         epochs: all crops of the run.
@@ -168,14 +168,14 @@ def _denoise_first(
 ) -> None:
     """The checkpoint that it leaves spares a resumed run from doing it again."""
 
-    def tell(epoch: int, iteration: int, loss: float) -> None:
+    def report(epoch: int, iteration: int, loss: float) -> None:
         writer.add_scalar("denoising/loss", loss, iteration)
         on_progress(TrainProgress(epoch, num_epochs, iteration, num_iterations, loss, "denoising"))
 
     start = time.monotonic()
     num_epochs = epochs.config.train.denoise_epochs
     num_iterations = count_denoising_iterations(epochs)
-    denoise(state.network, epochs, run_dir, tell)
+    denoise(state.network, epochs, run_dir, report)
     state.train_s += time.monotonic() - start
     if epochs.ranks.is_first:
         save_checkpoint(run_dir, state.checkpoint())
@@ -240,10 +240,10 @@ def _compute_losses(
     inputs = normalise(pixels.to(device), config.input.mean_rgb, config.input.std_rgb)
     samples = make_data_samples(boxes, labels, config.train.crop_px, device)
     with mixed_precision(device):
-        found = losses_of(inputs, samples)
+        outputs = losses_of(inputs, samples)
     return {
         name: value if isinstance(value, Tensor) else torch.stack(list(value)).sum()
-        for name, value in found.items()
+        for name, value in outputs.items()
         if "loss" in name
     }
 

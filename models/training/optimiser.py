@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from models.training.config import TrainSection
 
 
-def make_optimiser(network: nn.Module, how: TrainSection) -> AdamW:
+def make_optimiser(network: nn.Module, train: TrainSection) -> AdamW:
     """AdamW in which norms and biases do not decay, and the backbone may learn more slowly."""
     groups: list[dict[str, Any]] = []
     for is_backbone, is_vector in product((False, True), (False, True)):
@@ -23,11 +23,11 @@ def make_optimiser(network: nn.Module, how: TrainSection) -> AdamW:
             and name.startswith("backbone.") == is_backbone
             and (parameter.ndim <= 1) == is_vector
         ]
-        lr = how.lr * (how.backbone_lr_factor if is_backbone else 1.0)
-        decay = 0.0 if is_vector else how.weight_decay
+        lr = train.lr * (train.backbone_lr_factor if is_backbone else 1.0)
+        decay = 0.0 if is_vector else train.weight_decay
         if chosen:
             groups.append({"params": chosen, "lr": lr, "weight_decay": decay})
-    return AdamW(groups, lr=how.lr, fused=torch.cuda.is_available())
+    return AdamW(groups, lr=train.lr, fused=torch.cuda.is_available())
 
 
 def learning_rate_factor(progress: float, iteration: int, warmup_iterations: int) -> float:

@@ -1,4 +1,4 @@
-"""Drawn fields that are mixed into training, so that phantoms can be used to accept a detector."""
+"""Drawn fields mixed into training, so that detectors can be accepted on phantoms."""
 
 import numpy as np
 
@@ -13,14 +13,14 @@ FIELD_SIZE_PX = (640, 512)
 def draw_phantom_fields(
     num_fields: int, mpp: float, classes: tuple[CellClass, ...], seed: int
 ) -> list[Sample]:
-    """Phantom fields at `mpp`, or none where the classes are not those phantoms can draw.
+    """Phantom fields at `mpp`, or none where the classes are not the Bethesda classes.
 
-    Seeds lie above 10,000,000, apart from those anyone would pick for a phantom slide.
+    Seeds lie above 10,000,000, apart from the usual seeds of phantom slides.
     """
-    if tuple(one.name for one in classes) != tuple(one.name for one in BETHESDA):
+    if [cell_class.name for cell_class in classes] != [cell_class.name for cell_class in BETHESDA]:
         return []
     rng = np.random.default_rng([seed, 7])
-    names = [one.name for one in classes]
+    names = [cell_class.name for cell_class in classes]
     fields = []
     for index in range(num_fields):
         shares = rng.dirichlet([2.0] + [0.4] * (len(names) - 1))

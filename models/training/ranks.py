@@ -1,9 +1,9 @@
-"""Training on several GPUs: which of torchrun's processes this is, and what they share.
+"""Training on several GPUs: the rank of this process under torchrun, and gradient averaging.
 
     torchrun --nproc-per-node 4 -m service.cli.main train CONFIG DATA -o RUN_DIR
 
 Every process learns from its own share of each epoch's batches, gradients are averaged, and the
-first process alone measures, writes and speaks. `train.batch_size` is that of one process.
+first process alone measures, writes and prints. `train.batch_size` is per process.
 """
 
 import os
@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among `world` ones; one process alone is the first of one."""
+    """Rank of this process among `world` processes; 0 of 1 without torchrun."""
 
     rank: int = 0
     world: int = 1
@@ -27,7 +27,7 @@ class Ranks:
 
     @property
     def is_first(self) -> bool:
-        """Whether this one measures, writes and speaks."""
+        """Whether this process measures, writes and prints."""
         return self.rank == 0
 
     def choose_gpu(self, device: torch.device) -> torch.device:
@@ -35,13 +35,13 @@ class Ranks:
         return torch.device("cuda", self.local_rank) if device.type == "cuda" else device
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Waits until all processes call it."""
         if self.world > 1:
             distributed.barrier()
 
 
 class Losses(nn.Module):
-    """A detector whose `forward` gives its losses, as gradient averaging needs it."""
+    """A detector whose `forward` gives its losses, as DistributedDataParallel needs it."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Losses(nn.Module):
 
 @contextmanager
 def join_ranks(device: torch.device) -> Iterator[Ranks]:
-    """The processes that torchrun started, or this one alone."""
+    """Joins the processes that torchrun started; a single process without torchrun."""
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
         yield Ranks()
         return
@@ -71,9 +71,9 @@ def join_ranks(device: torch.device) -> Iterator[Ranks]:
 
 
 def share_gradients(network: nn.Module, ranks: Ranks) -> nn.Module:
-    """What to call for losses: averages gradients over the processes where there are several."""
+    """The module to call for losses; with several processes it averages their gradients."""
     losses = Losses(network)
     if ranks.world == 1:
         return losses
-    # A neck may make levels that no head looks at.
+    # A neck may have output levels that no head uses.
     return DistributedDataParallel(losses, find_unused_parameters=True)

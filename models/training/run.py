@@ -52,7 +52,7 @@ NOT_LEARNED: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What is decided for one run, besides its configuration.
+    """Options of a run, besides its configuration.
 
     Attributes:
         name: of the detector.
@@ -60,7 +60,7 @@ class TrainOptions:
         device: "auto", "cpu" or "cuda".
         num_workers: threads that prepare crops.
         validate_every_epochs: between measurements on the held-out fold.
-        unused_folds: neither learned from nor measured on: kept for a later judgement.
+        unused_folds: neither learned from nor measured on: reserved for a later evaluation.
     """
 
     name: str
@@ -72,7 +72,7 @@ class TrainOptions:
 
 
 def ignore_progress(progress: TrainProgress) -> None:
-    """For whoever does not watch."""
+    """Ignores progress."""
 
 
 def run_training(
@@ -84,7 +84,7 @@ def run_training(
     say: Say = lambda line: None,
     fit_slide_score: FitSlideScore | None = None,
 ) -> Path:
-    """Trains, or goes on with, the run in `run_dir`.
+    """Trains or resumes the run in `run_dir`.
 
     Args:
         config: complete.
@@ -92,7 +92,7 @@ def run_training(
         run_dir: gets run.json, checkpoint.pt, TensorBoard's event files and bundle/.
         options: fold, device and the like.
         on_progress: called after every iteration.
-        say: called with what is found in the data and with every measurement.
+        say: called with lines that describe the data and every measurement.
         fit_slide_score: for the new detector, on the held-out fold; without, or without a fold,
             the configuration's coefficients are taken.
 
@@ -102,8 +102,8 @@ def run_training(
     Raises:
         DatasetError: the data are unreadable or have no such fold.
         TrainingError: see `models/training/loop.py`; or `run_dir` holds another run, or there is
-            no such device; or the detector cannot be called that.
-        BundleError: `run_dir`/bundle holds what is no bundle.
+            no such device; or the name is not allowed.
+        BundleError: `run_dir`/bundle holds something else than a bundle.
     """
     if not NAME.fullmatch(options.name):
         raise TrainingError(
@@ -115,32 +115,39 @@ def run_training(
     bundle = run_dir / "bundle"
     if not learned.is_first:
         return bundle
-    measured = None
-    if learned.held_out is not None:
-        results = detect_held_out(learned.network, config, learned.held_out)
-        measured = measure(results, config, learned.held_out, choose=True)
-        say(f"at the end: {summarise(measured[0])}")
-        if (measured[0].any_cell_ap50 or 0.0) < FINDS_NOTHING_AP50:
-            say("warning: it finds next to nothing: train longer, or look at mpp and labels")
     trained = Trained(
         learned.network,
         config,
         learned.fields.classes,
         options.name,
         note_facts(config, learned.fields, options),
-        measured,
+        _measure_at_end(learned, config, say),
     )
-    # Written before the fit, so that nothing which goes wrong there can cost the training.
+    # Written before the fit, so that an error there does not lose the training.
     export_bundle(trained, bundle)
     if fit_slide_score is not None and learned.held_out is not None:
         _add_slide_score(trained, learned.held_out, bundle, fit_slide_score, say)
     return bundle
 
 
+def _measure_at_end(
+    learned: "Learned", config: TrainConfig, say: Say
+) -> tuple[Evaluation, tuple[float, ...]] | None:
+    """Figures on the held-out fold and the thresholds chosen there; None without a fold."""
+    if learned.held_out is None:
+        return None
+    results = detect_held_out(learned.network, config, learned.held_out)
+    figures, thresholds = measure(results, config, learned.held_out, choose=True)
+    say(f"at the end: {summarise(figures)}")
+    if (figures.any_cell_ap50 or 0.0) < FINDS_NOTHING_AP50:
+        say("warning: it finds next to nothing: train longer, or look at mpp and labels")
+    return figures, thresholds
+
+
 def _add_slide_score(
     trained: Trained, held_out: FieldSet, bundle: Path, fit: FitSlideScore, say: Say
 ) -> None:
-    """Writes the bundle again with coefficients of its own, or with the reason why it has none."""
+    """Rewrites the bundle with fitted coefficients, or with the reason why they were not fitted."""
     try:
         slide_score = fit(as_detector(trained), held_out)
     except DatasetError as error:
@@ -153,13 +160,13 @@ def _add_slide_score(
 
 @dataclass(frozen=True)
 class Learned:
-    """What came of a run.
+    """Result of a run.
 
     Attributes:
         network: averaged, on the CPU, in evaluation mode.
-        fields: it learned from.
-        held_out: it never saw; None where no fold was held out.
-        gradients: recorded while it learned.
+        fields: used for training.
+        held_out: not used for training; None where no fold was held out.
+        gradients: recorded during training.
         train_s: seconds of all its epochs, those before an interruption included.
         is_first: whether this process is to measure and write, of those that learned together.
     """
@@ -183,10 +190,10 @@ def learn(
     """Trains a network without exporting it; arguments and errors as for `run_training`."""
     device = choose_device(options.device)
     fields = everything
-    held = () if options.fold is None else (options.fold,)
-    if held:
+    held_out_folds = () if options.fold is None else (options.fold,)
+    if held_out_folds:
         require_mpp(everything)
-    for fold in (*held, *options.unused_folds):
+    for fold in (*held_out_folds, *options.unused_folds):
         fields = fields.without_fold(fold)
     held_out = None if options.fold is None else everything.only_fold(options.fold)
 
@@ -196,7 +203,7 @@ def learn(
 
     check_images(everything)
     require_visible(fields, config.input.mpp)
-    # Before the folder is claimed: a network that cannot be built must not keep it.
+    # Before run.json is written, so that an invalid network does not claim the folder.
     outline_network(describe_for_classes(config.network, len(fields.classes)))
     with join_ranks(device) as ranks:
         if ranks.is_first:
@@ -205,8 +212,8 @@ def learn(
             claim_run_dir(run_dir, config, fields, options, ranks.world)
         ranks.wait()
         epochs = prepare_epochs(config, fields, options, ranks)
-        tell = on_progress if ranks.is_first else ignore_progress
-        state = run_epochs(epochs, run_dir, ranks.choose_gpu(device), tell, on_epoch)
+        on_own_progress = on_progress if ranks.is_first else ignore_progress
+        state = run_epochs(epochs, run_dir, ranks.choose_gpu(device), on_own_progress, on_epoch)
     network = state.average.module.to("cpu").eval()
     return Learned(network, fields, held_out, state.gradients, state.train_s, ranks.is_first)
 
@@ -233,7 +240,7 @@ def prepare_epochs(
 def validate(
     state: TrainState, writer: SummaryWriter, config: TrainConfig, held_out: FieldSet, say: Say
 ) -> None:
-    """Measures the averaged network on the held-out fold, and tells it and TensorBoard."""
+    """Measures the averaged network on the held-out fold; reports to `say` and TensorBoard."""
     results = detect_held_out(state.average.module, config, held_out)
     figures, _ = measure(results, config, held_out)
     for key in ("map50", "any_cell_ap50", "abnormal_ap50"):
@@ -242,7 +249,7 @@ def validate(
 
 
 def note_facts(config: TrainConfig, fields: FieldSet, options: TrainOptions) -> dict[str, Any]:
-    """What a bundle and its card say of the run."""
+    """Facts of the run for its bundle and card."""
     denoised = {"denoise_epochs": config.train.denoise_epochs}
     return {
         "fields": len(fields.fields),
@@ -256,7 +263,7 @@ def note_facts(config: TrainConfig, fields: FieldSet, options: TrainOptions) -> 
 
 
 def summarise(figures: Evaluation) -> str:
-    """One line of the figures that matter most."""
+    """The main figures in a line."""
     rate = figures.normal_vs_abnormal
     return (
         f"mAP50 {figures.map50:.3f}, any cell {figures.any_cell_ap50 or 0:.3f}, "
@@ -291,18 +298,18 @@ def draw_phantoms(config: TrainConfig, fields: FieldSet) -> list[Sample]:
 def claim_run_dir(
     run_dir: Path, config: TrainConfig, fields: FieldSet, options: TrainOptions, world: int
 ) -> None:
-    """Notes in `run_dir` which run it holds.
+    """Writes the run's identity to `run_dir`/run.json, or checks it against that file.
 
     Raises:
-        TrainingError: it holds another one, or its run.json is damaged.
+        TrainingError: the folder holds another run, or its run.json is damaged.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
-    # Without defaults, so that a run of a version that did not know one yet goes on.
+    # Without defaults, so that runs of versions without a new setting can be resumed.
     run = {
         "config": config.model_dump(mode="json", exclude=NOT_LEARNED, exclude_defaults=True),
         "num_fields": len(fields.fields),
         "num_cells": fields.num_cells,
-        "classes": [one.name for one in fields.classes],
+        "classes": [cell_class.name for cell_class in fields.classes],
         "labels_sha256": fields.digest(),
         "fold": options.fold,
         "unused_folds": list(options.unused_folds),

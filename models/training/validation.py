@@ -1,4 +1,4 @@
-"""A network measured on held-out fields while or after it is trained."""
+"""Measures a network on held-out fields during or after training."""
 
 import copy
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ from models.training.export import Trained, describe_bundle
 def detect_held_out(
     network: nn.Module, config: TrainConfig, held_out: FieldSet
 ) -> list[FieldResult]:
-    """Everything that a network sees on held-out fields. The network stays as it is.
+    """All detections of a network on held-out fields; the network is not changed.
 
-    On a CPU it runs in OpenVINO where that can convert it, which is several times as fast.
+    On a CPU it runs in OpenVINO if that can convert it, which is several times as fast.
     """
     described = describe_bundle(config, held_out.classes, "trained", {})
     return detect_fields(_make_detector(network, described, MIN_SCORE), held_out)

@@ -1,11 +1,11 @@
-"""Lengths of a head's classifiers, class by class (Fig. 3b of the Grad-Libra paper)."""
+"""Weight norms of a head's classifiers, class by class (Fig. 3b of the Grad-Libra paper)."""
 
 import torch
 from torch import nn
 
 from models.errors import TrainingError
 
-#: What mmdet's dense heads call the convolution that gives the class logits.
+#: Names of the convolution with the class logits in mmdet's dense heads.
 CLASSIFIERS = ("conv_cls", "atss_cls", "reppoints_cls_out", "cls_score", "retina_cls", "gfl_cls")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from models.study.schedule import Where
+    from models.study.schedule import StudyFolders
     from models.study.spec import Run, StudySpec
 
 
@@ -38,15 +38,15 @@ def study(
 
     Writes OUTPUT/runs/*.json as they come, then OUTPUT/summary.json, summary.md and PNG plots.
     """
-    from models.study.schedule import Where
+    from models.study.schedule import StudyFolders
     from models.study.spec import find_study, list_runs, read_study
 
     spec = read_study(find_study(name))
     runs = list_runs(spec)
     chosen = _choose(runs, only) if only else runs
-    where = Where(data, scratch or output / "scratch", output / "runs", adopt)
-    failed = 0 if only_summary else _run(chosen, where, jobs, device, max_minutes)
-    _summarise(spec, runs, where, output)
+    folders = StudyFolders(data, scratch or output / "scratch", output / "runs", adopt)
+    failed = 0 if only_summary else _run(chosen, folders, jobs, device, max_minutes)
+    _summarise(spec, runs, folders, output)
     if failed:
         raise typer.Exit(1)
 
@@ -71,27 +71,27 @@ def _choose(runs: "list[Run]", texts: list[str]) -> "list[Run]":
 
 
 def _run(
-    runs: "list[Run]", where: "Where", jobs: int, device: str, max_minutes: float | None
+    runs: "list[Run]", folders: "StudyFolders", jobs: int, device: str, max_minutes: float | None
 ) -> int:
     from models.study.schedule import run_study
     from service.cli.progress import StudyProgressBar
 
-    finished = sum(where.result_path(run).exists() for run in runs)
+    finished = sum(folders.result_path(run).exists() for run in runs)
     with StudyProgressBar(len(runs), finished) as bar:
-        failed = run_study(runs, where, jobs, device, max_minutes, bar.update)
+        failed = run_study(runs, folders, jobs, device, max_minutes, bar.update)
     for report in failed:
         typer.echo(f"{report.run_id} failed: {report.error}", err=True)
     return len(failed)
 
 
-def _summarise(spec: "StudySpec", runs: "list[Run]", where: "Where", output: Path) -> None:
+def _summarise(spec: "StudySpec", runs: "list[Run]", folders: "StudyFolders", output: Path) -> None:
     import json
 
     from models.study.plots import draw_study
     from models.study.schedule import read_results
     from models.study.tables import summarise_study, write_markdown
 
-    results = read_results(runs, where)
+    results = read_results(runs, folders)
     summary = summarise_study(spec, results)
     (output / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     markdown = write_markdown(spec, summary)

@@ -65,7 +65,7 @@ class DetectedField:
     @property
     def slide(self) -> str:
         """The slide that the field was cut from; its own file where that is not known."""
-        return self.field.path.name
+        return self.field.slide or self.field.path.name
 
     @property
     def size_um(self) -> tuple[float, float]:

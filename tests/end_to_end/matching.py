@@ -15,6 +15,6 @@ def match_cells(
     centres = [(box[:, :2].astype(float) + box[:, 2:]) / 2 for box in (first, second)]
     distance_um = cdist(*centres) * mpp
     near = distance_um <= max_distance_um
-    one, other = linear_sum_assignment(np.where(near, distance_um, 1e6))
-    good = near[one, other]
-    return one[good], other[good]
+    first, second = linear_sum_assignment(np.where(near, distance_um, 1e6))
+    good = near[first, second]
+    return first[good], second[good]

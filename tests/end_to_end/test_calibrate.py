@@ -34,12 +34,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         size = {"width": SIDE_PX, "height": SIDE_PX, "mpp": MPP, "fold": 0}
         images.append({"id": index, "file_name": name} | size)
         annotations += [
-            {"image_id": index, "category_id": int(one), "bbox": [x1, y1, x2 - x1, y2 - y1]}
-            for (x1, y1, x2, y2), one in zip(bbox.tolist(), label.tolist(), strict=True)
+            {"image_id": index, "category_id": int(category), "bbox": [x1, y1, x2 - x1, y2 - y1]}
+            for (x1, y1, x2, y2), category in zip(bbox.tolist(), label.tolist(), strict=True)
         ]
     content = {
         "images": images,
-        "annotations": [{"id": index} | one for index, one in enumerate(annotations)],
+        "annotations": [{"id": index} | cell for index, cell in enumerate(annotations)],
         "categories": [{"id": index, "name": name} for index, name in enumerate(CLASSES)],
     }
     (folder / "annotations.json").write_text(json.dumps(content))
@@ -82,6 +82,6 @@ def test_a_calibrated_detector_finds_the_cells_that_it_was_calibrated_on(
     figures = tmp_path / "figures.json"
     measure = ["evaluate", str(data), "--detector", str(new), "--json", str(figures)]
     CliRunner().invoke(app, measure, catch_exceptions=False)
-    found = json.loads(figures.read_text())
-    assert found["any_cell"]["f1"] > 0.9
+    measured = json.loads(figures.read_text())
+    assert measured["any_cell"]["f1"] > 0.9
     assert load_detector(str(new)).info.name == "drawn"

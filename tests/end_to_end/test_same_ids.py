@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from models.phantom import PhantomSpec, draw_phantom
-from service.cli.demo import post_slide, running_server, save_results, wait_until_done
+from service.cli.demo import running_server, save_results, wait_until_done
 
 DETECTOR = "fast"
 
@@ -25,9 +25,11 @@ def test_both_ways_give_the_same_file(tmp_path: Path) -> None:
     (tmp_path / "server").mkdir()
     with (
         running_server(tmp_path / "server" / "data") as url,
-        httpx.Client(base_url=url, timeout=60.0, params={"detector": DETECTOR}) as client,
+        httpx.Client(base_url=url, timeout=60.0) as client,
     ):
-        status = post_slide(client, slide)
+        query = {"filename": slide.name, "detector": DETECTOR}
+        answer = client.post("/v1/slides", params=query, content=slide.read_bytes())
+        status = answer.raise_for_status().json()
         wait_until_done(client, status["links"]["self"])
         save_results(client, status["links"], tmp_path / "server")
     by_command, by_server = (

@@ -27,10 +27,10 @@ def test_nine_in_ten_cells_are_found_and_nine_in_ten_found_are_cells(
     phantom: Phantom, analysis: Analysis
 ) -> None:
     for name in ("default", "fast", "grad-libra"):
-        found = analysis if name == "default" else analyse_slide(phantom.path, load_detector(name))
-        cell, _ = match_cells(phantom.bbox_xyxy, found.detections.bbox_xyxy, MPP)
+        result = analysis if name == "default" else analyse_slide(phantom.path, load_detector(name))
+        cell, _ = match_cells(phantom.bbox_xyxy, result.detections.bbox_xyxy, MPP)
         assert len(cell) >= 0.9 * len(phantom.label), name
-        assert len(cell) >= 0.9 * len(found.detections), name
+        assert len(cell) >= 0.9 * len(result.detections), name
 
 
 def test_the_fast_detector_is_one_network_where_the_default_is_several() -> None:
@@ -42,15 +42,15 @@ def test_the_fast_detector_is_one_network_where_the_default_is_several() -> None
 
 def test_no_shipped_detector_is_larger_than_a_repository_should_hold() -> None:
     weights = list(ZOO_DIR.glob("*/weights.safetensors"))
-    assert {one.parent.name for one in weights} == {"default", "fast", "grad-libra"}
-    assert max(one.stat().st_size for one in weights) <= 50_000_000
+    assert {file.parent.name for file in weights} == {"default", "fast", "grad-libra"}
+    assert max(file.stat().st_size for file in weights) <= 50_000_000
 
 
 def test_abnormal_cells_of_a_phantom_are_told_from_normal_ones(
     phantom: Phantom, analysis: Analysis
 ) -> None:
-    cell, found = match_cells(phantom.bbox_xyxy, analysis.detections.bbox_xyxy, MPP)
-    same_side = (phantom.label[cell] > 0) == (analysis.detections.label[found] > 0)
+    cell, detected = match_cells(phantom.bbox_xyxy, analysis.detections.bbox_xyxy, MPP)
+    same_side = (phantom.label[cell] > 0) == (analysis.detections.label[detected] > 0)
     assert same_side.mean() >= 0.85
     assert analysis.report.abnormality_score > 0.5
 
@@ -75,21 +75,23 @@ def test_both_engines_find_the_same_cells() -> None:
     mpp = read_info("default").input.mpp
     pixels = draw_field(901, 512, 512, mpp, 20, {"NILM": 0.7, "LSIL": 0.15, "HSIL": 0.15})[0]
     batch = TileBatch(pixels[None], np.zeros((1, 2)), 1.0)
-    found = [
+    detected = [
         load_detector("default", engine=engine).detect(batch) for engine in ("torch", "openvino")
     ]
-    first, second = match_cells(found[0].bbox_xyxy, found[1].bbox_xyxy, mpp, 1.0)
-    assert abs(len(found[0]) - len(found[1])) <= 2
-    assert len(first) >= 0.95 * max(len(one) for one in found)
-    assert np.abs(found[0].score[first] - found[1].score[second]).max() < 0.1
+    first, second = match_cells(detected[0].bbox_xyxy, detected[1].bbox_xyxy, mpp, 1.0)
+    assert abs(len(detected[0]) - len(detected[1])) <= 2
+    assert len(first) >= 0.95 * max(len(detections) for detections in detected)
+    assert np.abs(detected[0].score[first] - detected[1].score[second]).max() < 0.1
 
 
 def test_a_section_of_tissue_is_not_taken_for_abnormal_cells() -> None:
     detector = load_detector("default")
     mpp = detector.info.input.mpp
     tiles = np.stack([draw_histology(90_000 + seed, 512, 512, mpp) for seed in range(6)])
-    found = detector.detect(TileBatch(tiles, np.zeros((6, 2)), 1.0))
-    abnormal = np.array([one.is_abnormal for one in detector.info.classes])[found.label]
+    detected = detector.detect(TileBatch(tiles, np.zeros((6, 2)), 1.0))
+    abnormal = np.array([cell_class.is_abnormal for cell_class in detector.info.classes])[
+        detected.label
+    ]
     assert abnormal.sum() <= 6
 
 

@@ -1,4 +1,4 @@
-"""A detector of a few thousand weights: quick to build, train and run."""
+"""A detector of a few thousand weights, quick to build, train and run."""
 
 from typing import Any
 
@@ -85,5 +85,5 @@ def describe_model(**changes: Any) -> dict[str, Any]:
 
 
 def make_model(**changes: Any) -> BundleModel:
-    """The same, checked."""
+    """`describe_model`, validated."""
     return BundleModel(**describe_model(**changes), weights_sha256="0" * 64)

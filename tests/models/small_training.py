@@ -26,12 +26,12 @@ def write_fields(
             {"id": index, "file_name": name, "width": 160, "height": 140, "mpp": 0.5}
             | {"fold": index % num_folds}
         )
-        for (x1, y1, x2, y2), one in zip(bbox.tolist(), label.tolist(), strict=True):
+        for (x1, y1, x2, y2), cell_label in zip(bbox.tolist(), label.tolist(), strict=True):
             annotations.append(
                 {
                     "id": len(annotations),
                     "image_id": index,
-                    "category_id": 1 if one == 0 else 2,
+                    "category_id": 1 if cell_label == 0 else 2,
                     "bbox": [x1, y1, x2 - x1, y2 - y1],
                 }
             )

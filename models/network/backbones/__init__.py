@@ -1,1 +1,1 @@
-"""Backbones that mmdet lacks, one a file."""
+"""Backbones that mmdet lacks, each in its own file."""

@@ -60,10 +60,11 @@ VARIANTS = {"lite0": (1.0, 1.0), "lite2": (1.1, 1.2)}
 class LiteConv2d(nn.Conv2d):
     """A convolution with TensorFlow's padding, with which the ImageNet weights were learned.
 
-    At stride 2 it pads one pixel more below and to the right, as TensorFlow does for even sides;
-    tiles have such. mmcv's own (Conv2dAdaptivePadding) works for odd ones too, but fixes all sizes
-    in OpenVINO's graph. Depthwise convolutions learn four times as fast in float32 as in bfloat16
-    on CPUs (torch 2.13: 0.036 s against 0.138 s backward, 8 x 144 x 96 x 96, 5 x 5, two cores).
+    At stride 2 it pads an extra pixel below and to the right, as TensorFlow does for even sides;
+    all tiles have even sides. mmcv's Conv2dAdaptivePadding also works for odd sides, but makes all
+    sizes constants of OpenVINO's graph. Depthwise convolutions learn four times as fast in float32
+    as in bfloat16 on CPUs (torch 2.13: 0.036 s against 0.138 s backward, 8 x 144 x 96 x 96, 5 x 5,
+    two cores).
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -87,8 +88,9 @@ class EfficientNetLite(BaseModule):  # type: ignore[misc]
 
     Args:
         variant: "lite0" or "lite2".
-        out_stages: of 0 to 6, whose outputs are given; later stages are left out.
-        frozen_stages: the stem and that many stages stay as they are; -1 freezes nothing.
+        out_stages: indices, 0 to 6, of the stages whose outputs are returned; later stages are not
+            built.
+        frozen_stages: number of stages that are not trained, besides the stem; -1 freezes nothing.
 
     Raises:
         ValueError: no such variant or stage.
@@ -102,7 +104,7 @@ class EfficientNetLite(BaseModule):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         if variant not in VARIANTS:
-            raise ValueError(f"variant {variant!r} is none of {', '.join(VARIANTS)}")
+            raise ValueError(f"variant {variant!r} must be one of {', '.join(VARIANTS)}")
         if not out_stages or not set(out_stages) <= set(range(len(STAGES))):
             raise ValueError(f"out_stages {out_stages} must be of 0 to {len(STAGES) - 1}")
         width, depth = VARIANTS[variant]
@@ -117,11 +119,12 @@ class EfficientNetLite(BaseModule):  # type: ignore[misc]
             # The outermost stages keep their depth in every Lite variant.
             is_outer = index in (0, len(STAGES) - 1)
             num_blocks = stage.num_blocks if is_outer else math.ceil(stage.num_blocks * depth)
-            wide = round_channels(stage.channels, width)
+            out_channels = round_channels(stage.channels, width)
             blocks = []
             for block in range(num_blocks):
-                blocks.append(_make_block(stage, channels, wide, stage.stride if block == 0 else 1))
-                channels = wide
+                stride = stage.stride if block == 0 else 1
+                blocks.append(_make_block(stage, channels, out_channels, stride))
+                channels = out_channels
             self.stages.append(nn.Sequential(*blocks))
         self._frozen = [] if frozen_stages < 0 else [self.stem, *self.stages[:frozen_stages]]
         #: What runs `frozen_layers` while training in their stead; None where it cannot.
@@ -137,7 +140,7 @@ class EfficientNetLite(BaseModule):  # type: ignore[misc]
         return self
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """From (B, 3, H, W) to one (B, C_i, H / s_i, W / s_i) for each of `out_stages`."""
+        """From (B, 3, H, W) to (B, C_i, H / s_i, W / s_i) for each of `out_stages`."""
         x = self.run_frozen(pixels) if self.run_frozen and self.training else None
         first = 0 if x is None else len(self._frozen) - 1
         x = self.stem(pixels) if x is None else x
@@ -155,10 +158,10 @@ class EfficientNetLite(BaseModule):  # type: ignore[misc]
 
 
 def round_channels(channels: int, width: float) -> int:
-    """Channels times a factor on width, to a multiple of 8 that is at most a tenth smaller."""
-    wide = channels * width
-    rounded = max(8, int(wide + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * wide else rounded
+    """Channels times the width factor, rounded to a multiple of 8 that is at most 10 % smaller."""
+    exact = channels * width
+    rounded = max(8, int(exact + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * exact else rounded
 
 
 def _make_block(stage: Stage, channels: int, out_channels: int, stride: int) -> nn.Module:

@@ -1,1 +1,1 @@
-"""Detection heads that mmdet lacks, one a file."""
+"""Detection heads that mmdet lacks, each in its own file."""

@@ -1,8 +1,8 @@
-"""A dense head that asks two questions of a place: is a nucleus here, and if so, of which class.
+"""A dense head with objectness and a softmax over classes: P(cell) and P(class | cell).
 
-Ours. A sigmoid per class, as in the heads of the Grad-Libra paper, has to learn every class
-against all background; here one objectness is learned from all cells, and classes compete with each
-other on cells alone, so that a rare class is not drowned by background it never resembles.
+Not from a paper. With a sigmoid per class, as in the heads of the Grad-Libra paper, every class is
+learned against all background. Here a single objectness is learned from all cells, and the classes
+are learned on cells alone, so that background does not outweigh a rare class.
 """
 
 from typing import Any
@@ -24,15 +24,15 @@ CERTAIN, NEARLY_CERTAIN = 20.0, 1e-4
 
 @MODELS.register_module()
 class NucleusHead(FCOSHead):  # type: ignore[misc]
-    """FCOS's towers with objectness in centerness' place and a softmax over classes.
+    """FCOS's towers with objectness instead of centerness and a softmax over classes.
 
-    Objectness is taught FCOS's centerness on cells and 0 elsewhere. Whoever reads boxes is given
-    the log-odds of P(class | cell) · P(cell) as class logits, and an objectness of 1.
+    The target of objectness is FCOS's centerness on cells and 0 elsewhere. In evaluation the head
+    outputs the log-odds of P(class | cell) · P(cell) as class logits, and an objectness of 1.
 
     Args:
-        objectness_weight: of its loss.
-        kwargs: FCOSHead's; `loss_cls` is called with places on cells alone. Its `use_sigmoid=True`
-            makes C channels.
+        objectness_weight: factor on the objectness loss.
+        kwargs: FCOSHead's; `loss_cls` is called with positions on cells alone and needs
+            `use_sigmoid=True`, which makes C channels.
     """
 
     def __init__(self, *args: Any, objectness_weight: float = 1.0, **kwargs: Any) -> None:
@@ -40,7 +40,7 @@ class NucleusHead(FCOSHead):  # type: ignore[misc]
         self.objectness_weight = objectness_weight
 
     def init_weights(self) -> None:
-        """As FCOSHead's, and objectness begins rare: background outnumbers nuclei."""
+        """Initialises as FCOSHead, with objectness starting at a small prior: nuclei are rare."""
         super().init_weights()
         nn.init.constant_(self.conv_centerness.bias, bias_init_with_prob(OBJECTNESS_AT_START))
 
@@ -49,7 +49,7 @@ class NucleusHead(FCOSHead):  # type: ignore[misc]
         logit, distance, objectness = super().forward_single(x, scale, stride)
         if self.training:
             return logit, distance, objectness
-        # Places are chosen by the class scores alone, so objectness has to be in them already.
+        # FCOSHead selects positions by class score alone, so the score must include objectness.
         certain = torch.full_like(objectness, CERTAIN)
         return join_odds(logit, objectness), distance, certain
 
@@ -67,12 +67,12 @@ class NucleusHead(FCOSHead):  # type: ignore[misc]
             [level.shape[-2:] for level in cls_scores], bbox_preds[0].dtype, bbox_preds[0].device
         )
         labels, distances = self.get_targets(points, batch_gt_instances)
-        label, wanted = torch.cat(labels), torch.cat(distances)
+        label, target_distance = torch.cat(labels), torch.cat(distances)
         logit, distance = _flatten(cls_scores), _flatten(bbox_preds)
         objectness = _flatten(centernesses).squeeze(1)
         on_cell = (label >= 0) & (label < self.num_classes)
-        place = torch.cat([level.repeat(len(batch_img_metas), 1) for level in points])[on_cell]
-        centred = self.centerness_target(wanted[on_cell]).float()
+        position = torch.cat([level.repeat(len(batch_img_metas), 1) for level in points])[on_cell]
+        centred = self.centerness_target(target_distance[on_cell]).float()
         total = reduce_mean(centred.sum()).clamp(min=1.0)
         quality = torch.zeros_like(objectness, dtype=torch.float32)
         quality[on_cell] = centred
@@ -80,20 +80,27 @@ class NucleusHead(FCOSHead):  # type: ignore[misc]
             "loss_cls": self.loss_cls(
                 logit[on_cell], label[on_cell], weight=centred, avg_factor=total
             ),
-            "loss_bbox": self._box_loss(place, distance[on_cell], wanted[on_cell], centred, total),
+            "loss_bbox": self._box_loss(
+                position, distance[on_cell], target_distance[on_cell], centred, total
+            ),
             "loss_objectness": self.objectness_weight
             * quality_focal_loss(objectness, quality).sum()
             / total,
         }
 
     def _box_loss(
-        self, place: Tensor, distance: Tensor, wanted: Tensor, weight: Tensor, total: Tensor
+        self,
+        position: Tensor,
+        distance: Tensor,
+        target_distance: Tensor,
+        weight: Tensor,
+        total: Tensor,
     ) -> Tensor:
-        if not len(place):
+        if not len(position):
             return distance.sum()
-        found = self.bbox_coder.decode(place, distance)
-        true = self.bbox_coder.decode(place, wanted)
-        loss: Tensor = self.loss_bbox(found, true, weight=weight, avg_factor=total)
+        predicted_box = self.bbox_coder.decode(position, distance)
+        target_box = self.bbox_coder.decode(position, target_distance)
+        loss: Tensor = self.loss_bbox(predicted_box, target_box, weight=weight, avg_factor=total)
         return loss
 
 

@@ -1,8 +1,8 @@
-"""Classification losses for dense sigmoid heads, one a file: a pure function, then its module."""
+"""Classification losses for dense sigmoid heads; each file has a pure function and its module."""
 
 from importlib import import_module
 
-#: One module a loss; importing it registers the loss with mmdet.
+#: Module of each loss; importing it registers the loss with mmdet.
 LOSS_MODULES = (
     "grad_libra",
     "cross_entropy",
@@ -20,6 +20,6 @@ LOSS_MODULES = (
 
 
 def load_losses() -> None:
-    """Makes every loss here known to mmdet by its class name; mmdet must be importable."""
+    """Registers every loss with mmdet under its class name; mmdet must be importable."""
     for name in LOSS_MODULES:
         import_module(f"models.network.losses.{name}")

@@ -1,14 +1,14 @@
-"""Balance-Libra loss: Grad-Libra whose classes are kept in balance by the gradients they got.
+"""Balance-Libra loss: Grad-Libra with class weights from the gradients accumulated so far.
 
-Ours; in neither paper. Grad-Libra weighs a term by its own hardness and knows nothing of its class;
-equalization loss v2 weighs a class by what it was taught so far and knows nothing of hardness. Here
-a term has both weights, and what is kept in balance is the gradient of this very loss. With
-g = |p - y|, F(g; α) = g - α·sin g (`grad_libra`) and w±(r) the weights of `eqlv2`, a term costs
+Not from a paper; it joins two. Grad-Libra weighs a term by its hardness, whatever its class;
+equalization loss v2 weighs a class by its accumulated gradients, whatever the hardness. Here a term
+has both weights, and the gradients accumulated are those of this loss. With g = |p - y|, F(g; α) =
+g - α·sin g (`grad_libra`) and w±(r) the weights of `eqlv2`, the loss of a term is
 
     w±(r)·F(g; α±)·(-ln(1 - g))
 
-r is the ratio of the positive to the negative gradients of the class so far, of this loss; it is a
-statistic, so no gradient flows through it or w:
+r is the ratio of the positive to the negative gradients of this loss accumulated for the class. It
+is a statistic: no gradient flows through it or w.
 
     |dL/dz| = w±(r)·[g·F(g; α) - g·(1 - g)·(1 - α·cos g)·ln(1 - g)]
 
@@ -33,7 +33,7 @@ from models.network.losses.gradient_tally import GradientTally
 
 
 def grad_libra_gradient(logit: Tensor, target: Tensor, alpha: float | None) -> Tensor:
-    """|dL/dz| of every term of Grad-Libra loss with one α for both signs.
+    """|dL/dz| of every term of Grad-Libra loss with the same α for both signs.
 
     Args:
         logit: (N, C) float32 or float64.
@@ -55,15 +55,15 @@ def grad_libra_gradient(logit: Tensor, target: Tensor, alpha: float | None) -> T
 class BalanceLibraLoss(DenseSigmoidLoss):
     """Balance-Libra loss as mmdet's dense heads call it; sums its gradients while training.
 
-    A call is weighted by the gradients of the calls before it, and adds its own, after weighting.
+    Each call is weighted by the gradients of the calls before it, then adds its weighted gradients.
     A class without any negative gradient yet counts as balanced, so the loss begins as Grad-Libra.
 
     Args:
         num_classes: C.
         alpha: α⁺ and α⁻ of Grad-Libra, in [0, 1], or None.
-        gamma: steepness of equalization loss v2's map.
-        mu: ratio at which that map is one half.
-        boost: how much more positive terms of a class out of balance may count; α in that paper.
+        gamma: steepness of the map from ratio to weight in equalization loss v2.
+        mu: ratio at which that map is 0.5.
+        boost: largest additional weight of positive terms; α in the paper of equalization loss v2.
         shared: see `DenseSigmoidLoss`.
 
     Raises:

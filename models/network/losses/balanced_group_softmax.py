@@ -1,23 +1,23 @@
-"""Balanced group softmax for dense sigmoid heads: only classes of like frequency compete.
+"""Balanced group softmax for dense sigmoid heads: only classes of similar frequency compete.
 
 Pure functions, then the thin module that mmdet's dense heads build. Source: Li et al., "Overcoming
 classifier imbalance for long-tail object detection with balanced group softmax", CVPR 2020, arXiv
 2006.10408.
 
 Classes are grouped by their number of training cells, and each group G has a softmax over its
-classes and one more outcome, "others". How this differs from the paper:
+classes and an additional outcome, "others". How this differs from the paper:
 
 - A dense head has exactly C logits, so the logit of "others" is fixed at 0:
   P(j) = e^{z_j} / (1 + Σ_{k in G} e^{z_k}). The paper learns it.
-- The head's score stays sigmoid(z_j) = e^{z_j} / (1 + e^{z_j}). For a group of one class that is
-  P(j) itself. In a larger one it is P(j | j or others), at least P(j): the probability once the
-  group's other classes are ruled out. Within a proposal and a group both rank classes alike.
+- The head's score stays sigmoid(z_j) = e^{z_j} / (1 + e^{z_j}). For a group of a single class
+  that is P(j). In a larger group it is P(j | j or others) ≥ P(j), the probability given that the
+  group's other classes are excluded. Within a proposal and a group both rank classes alike.
 - There is no group for background: background proposals are "others" in every group, at weight 1,
   and need no rescaling by a foreground score.
 - The paper draws, at random, at most 8 samples of "others" for each sample of a group's own
-  classes, background among them. Here nothing is drawn: foreground proposals of other groups are
-  all kept and weighted, by default with the share which that draw would keep on average, from the
-  classes' counts, and background keeps its full weight. This is the largest deviation.
+  classes, background among them. Here nothing is drawn: all foreground proposals of other groups
+  are used, by default weighted with the share that the draw would select on average (from the
+  classes' counts), and background has its full weight. This is the largest deviation.
 
 Shape letters: N proposals, C classes.
 """
@@ -50,10 +50,10 @@ def group_classes(class_counts: Sequence[int], group_edges: Sequence[float]) -> 
 
 
 def weigh_others(class_counts: Sequence[int], group: Sequence[int]) -> float:
-    """Share of the other groups' cells that 8 for each cell of this group amounts to, up to 1."""
-    own = sum(class_counts[label] for label in group)
-    rest = sum(class_counts) - own
-    return min(1.0, OTHERS_PER_OWN * own / rest) if rest else 1.0
+    """Weight of the other groups' cells: 8 per cell of this group over their number, at most 1."""
+    num_own = sum(class_counts[label] for label in group)
+    num_others = sum(class_counts) - num_own
+    return min(1.0, OTHERS_PER_OWN * num_own / num_others) if num_others else 1.0
 
 
 def group_loss(
@@ -65,18 +65,18 @@ def group_loss(
         logit: (N, G), float32 or float64.
         target: (N, G) of 0 and 1; all 0 means "others".
         counted: (N, G) bool; the other classes do not compete.
-        others_weight: factor for "others", one for all or (N, 1).
+        others_weight: factor for "others", a number or (N, 1).
 
     Returns:
-        (N, G): the loss of a class of the group stands at that class, that of "others" is spread
-        evenly over the group.
+        (N, G): the loss of a class of the group in that class's column; the loss of "others"
+        divided evenly among the columns.
     """
     competing = torch.where(counted, logit, torch.full_like(logit, -torch.inf))
-    others = torch.zeros_like(logit[:, :1])
-    log_total = torch.cat([competing, others], dim=1).logsumexp(dim=1, keepdim=True)
-    own = target.to(logit.dtype) * (log_total - logit)
-    rest = others_weight * log_total.expand(logit.shape) / logit.shape[1]
-    return torch.where(target.any(dim=1, keepdim=True), own, rest)
+    others_logit = torch.zeros_like(logit[:, :1])
+    log_total = torch.cat([competing, others_logit], dim=1).logsumexp(dim=1, keepdim=True)
+    own_loss = target.to(logit.dtype) * (log_total - logit)
+    others_loss = others_weight * log_total.expand(logit.shape) / logit.shape[1]
+    return torch.where(target.any(dim=1, keepdim=True), own_loss, others_loss)
 
 
 @MODELS.register_module()
@@ -86,8 +86,8 @@ class DenseBalancedGroupLoss(DenseSigmoidLoss):
     Args:
         class_counts: cells of each class in the training set, in the order of the classes.
         group_edges: increasing; a class of n cells is in a higher group from n = edge on.
-        others_weight: weight of foreground proposals in the groups that they are not of; None for
-            the paper's sampling on average, `weigh_others`. Background has weight 1.
+        others_weight: weight of foreground proposals in groups without their class; None for the
+            average of the paper's sampling, `weigh_others`. Background has weight 1.
         shared: see `DenseSigmoidLoss`.
 
     Raises:
@@ -116,11 +116,13 @@ class DenseBalancedGroupLoss(DenseSigmoidLoss):
         ]
 
     def compute_terms(self, logit: Tensor, target: Tensor, counted: Tensor) -> Tensor:
-        """See `group_loss`, of all groups, in the order of the classes."""
+        """`group_loss` of all groups, in the order of the classes."""
         z = lift(logit)
         foreground = target.any(dim=1, keepdim=True).to(z.dtype)
         term = torch.zeros_like(z)
         for group, weight in zip(self.groups, self.others_weights, strict=True):
-            others = weight * foreground + (1 - foreground)
-            term[:, group] = group_loss(z[:, group], target[:, group], counted[:, group], others)
+            others_weight = weight * foreground + (1 - foreground)
+            term[:, group] = group_loss(
+                z[:, group], target[:, group], counted[:, group], others_weight
+            )
         return term

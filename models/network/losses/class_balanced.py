@@ -27,17 +27,17 @@ def weigh_classes(class_counts: Sequence[int], beta: float) -> list[float]:
     """
     log_beta = math.log(beta) if beta > 0 else -math.inf
     # expm1, since 1 - β^n cancels for β close to 1.
-    inverse = [(1 - beta) / -math.expm1(count * log_beta) for count in class_counts]
-    return [one * len(inverse) / sum(inverse) for one in inverse]
+    weights = [(1 - beta) / -math.expm1(count * log_beta) for count in class_counts]
+    return [weight * len(weights) / sum(weights) for weight in weights]
 
 
 @MODELS.register_module()
 class ClassBalancedLoss(DenseSigmoidLoss):
     """Class-balanced cross-entropy or focal loss as mmdet's dense heads call it.
 
-    All terms of a proposal, the positive one and the negative ones, take the weight of the
-    proposal's class, as the paper does for its sigmoid losses. Its data have no background; here
-    background proposals have weight 1, which is the mean over the classes.
+    All terms of a proposal, positive and negative, have the weight of the proposal's class, as in
+    the paper's sigmoid losses. The paper's data have no background; here background proposals have
+    weight 1, the mean over the classes.
 
     Args:
         class_counts: cells of each class in the training set, in the order of the classes.
@@ -67,13 +67,13 @@ class ClassBalancedLoss(DenseSigmoidLoss):
         self.num_classes = len(class_counts)
         self.gamma = gamma
         weight = torch.tensor(weigh_classes(class_counts, beta), dtype=torch.float64)
-        # Follows from the arguments: of no use in a checkpoint.
+        # Not in checkpoints: it follows from the arguments.
         self.register_buffer("class_weight", weight, persistent=False)
 
     def compute_terms(self, logit: Tensor, target: Tensor, counted: Tensor) -> Tensor:
         """Cross-entropy or focal loss times the weight of the proposal's class."""
         term = focal_loss(logit, target, self.gamma or 0.0)
-        of_class = self.class_weight.to(term.dtype)[target.argmax(dim=1)]
+        proposal_weight = self.class_weight.to(term.dtype)[target.argmax(dim=1)]
         positive = target.any(dim=1)
-        weight = torch.where(positive, of_class, torch.ones_like(of_class))
+        weight = torch.where(positive, proposal_weight, torch.ones_like(proposal_weight))
         return weight[:, None] * term

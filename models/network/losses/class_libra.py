@@ -1,15 +1,17 @@
-"""Class-Libra loss: Grad-Libra with an α⁺ and an α⁻ for every class, led by its gradients.
+"""Class-Libra loss: Grad-Libra with α⁺ and α⁻ for every class, from its accumulated gradients.
 
-Ours; not in the Grad-Libra paper, whose α is one number per sign. A class whose own cells have so
-far pulled less than everything else has pushed (r < 1) gets heavier positive and lighter negative
-terms; a balanced class keeps Grad-Libra's. Pure functions, then the module that sums gradients.
+Not from a paper; the Grad-Libra paper has a single α per sign. A class whose accumulated positive
+gradient is smaller than its negative gradient (r < 1) gets larger weights of positive terms and
+smaller weights of negative terms; a balanced class has Grad-Libra's. Pure functions, then the
+module that sums gradients.
 
-With r the cumulative gradient ratio of a class, cut to [0, 1]:
+With r the accumulated gradient ratio of a class, clamped to [0, 1]:
 
     α⁺(r) = α⁺·r            α⁻(r) = 1 - (1 - α⁻)·r
 
-and, with g = |p - y| and F(g; α) = g - α·sin g, a positive term costs F(g; α⁺(r))·(-ln(1 - g)), a
-negative one F(g; α⁻(r))·(-ln(1 - g)). r is a statistic, so no gradient flows through it:
+and, with g = |p - y| and F(g; α) = g - α·sin g, the loss of a positive term is
+F(g; α⁺(r))·(-ln(1 - g)), of a negative term F(g; α⁻(r))·(-ln(1 - g)). r is a statistic, so no
+gradient flows through it:
 
     |dL/dz| = g·F(g; α(r)) - g·(1 - g)·(1 - α(r)·cos g)·ln(1 - g)
 
@@ -41,7 +43,7 @@ def class_libra_loss(logit: Tensor, target: Tensor, alpha_pos: Tensor, alpha_neg
         logit: (N, C), any float dtype; half precision is lifted to float32 first.
         target: (N, C), 1 where the proposal is of the class, else 0.
         alpha_pos: (C,) in [0, 1], of `lead_alphas`.
-        alpha_neg: (C,), likewise.
+        alpha_neg: (C,) in [0, 1], of `lead_alphas`.
 
     Returns:
         (N, C) float32 (float64 for float64 logits), non-negative.
@@ -90,7 +92,7 @@ class ClassLibraLoss(DenseSigmoidLoss):
         self.tally = GradientTally(num_classes)
 
     def compute_terms(self, logit: Tensor, target: Tensor, counted: Tensor) -> Tensor:
-        """See `class_libra_loss`; adds cross-entropy's gradients to the tally."""
+        """`class_libra_loss`; adds the gradients of cross-entropy to the tally."""
         alphas = lead_alphas(self.tally.compute_ratio(), self.alpha_pos, self.alpha_neg)
         magnitude = (torch.sigmoid(lift(logit.detach())) - target.float()).abs()
         self.tally.add(magnitude, target, counted)

@@ -1,4 +1,4 @@
-"""Sigmoid cross-entropy: the loss without any balancing, which all others are measured against.
+"""Sigmoid cross-entropy: the baseline loss, without any balancing of classes.
 
 A pure function, then the thin module that mmdet's dense heads build.
 
@@ -32,5 +32,5 @@ class SigmoidCrossEntropyLoss(DenseSigmoidLoss):
     """Sigmoid cross-entropy as mmdet's dense heads call it; arguments as `DenseSigmoidLoss`."""
 
     def compute_terms(self, logit: Tensor, target: Tensor, counted: Tensor) -> Tensor:
-        """See `sigmoid_cross_entropy`."""
+        """`sigmoid_cross_entropy` of every term."""
         return sigmoid_cross_entropy(logit, target)

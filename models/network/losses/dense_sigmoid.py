@@ -1,6 +1,6 @@
-"""What all dense sigmoid losses share: spreading targets, ignoring, weighting and reducing.
+"""What all dense sigmoid losses share: one-hot targets, ignored terms, weights and reduction.
 
-What a term costs is left to each loss; statistics over the training belong to it as well.
+Each loss computes its own terms and keeps its own statistics over the training.
 
 Shape letters: N proposals, C classes.
 """
@@ -25,25 +25,25 @@ class SharedArguments(TypedDict, total=False):
 
 
 def lift(logit: Tensor) -> Tensor:
-    """The same in float32, or as it is if float64."""
+    """The logits in float32; float64 stays float64."""
     return logit if logit.dtype == torch.float64 else logit.float()
 
 
 def require(holds: bool, name: str, value: object, must: str) -> None:
-    """Refuses an argument.
+    """Checks an argument.
 
     Raises:
-        ValueError: it does not hold; names argument and value.
+        ValueError: `holds` is false; names argument, value and requirement.
     """
     if not holds:
         raise ValueError(f"{name} is {value!r}, but must {must}")
 
 
 class DenseSigmoidLoss(nn.Module):
-    """A loss of one binary classifier per class, as mmdet's dense heads call it.
+    """A loss of a binary classifier per class, as mmdet's dense heads call it.
 
     Args:
-        use_sigmoid: must be True, and must stand in the config literally: heads read it there and
+        use_sigmoid: must be True and written in the configuration: heads read it there and
             otherwise make C + 1 channels.
         reduction: "none", "mean" or "sum".
         loss_weight: factor.
@@ -76,7 +76,7 @@ class DenseSigmoidLoss(nn.Module):
         Args:
             logit: (N, C), any float dtype; 0 where the target is ignored.
             target: (N, C) of 0 and 1.
-            counted: (N, C) bool, False where ignored or of weight 0: no part of any statistics.
+            counted: (N, C) bool, False where ignored or of weight 0: not counted in statistics.
 
         Returns:
             (N, C) float32 (float64 for float64 logits), of any value where not counted.
@@ -86,7 +86,7 @@ class DenseSigmoidLoss(nn.Module):
     def choose_divisor(
         self, counted: Tensor, avg_factor: float | Tensor | None
     ) -> float | Tensor | None:
-        """What the sum of the terms is divided by in a mean; None: the number of terms."""
+        """Divisor of the sum of terms in a mean; None for the number of terms."""
         return avg_factor
 
     def forward(

@@ -1,4 +1,4 @@
-"""Targets and weights of dense heads, in any of the shapes mmdet passes them, spread to (N, C).
+"""Targets and weights of dense heads, in any shape that mmdet passes, expanded to (N, C).
 
 Shape letters: N proposals, C classes.
 """
@@ -9,11 +9,11 @@ from torch.nn import functional
 
 
 def spread_targets(target: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor]:
-    """One-hot targets and which of them count.
+    """One-hot targets, and a mask of those that are not ignored.
 
     Args:
         target: (N,) integers in [0, C] with C = background and < 0 ignored, or (N, C) one-hot,
-            of which negative entries are ignored.
+            whose negative entries are ignored.
         shape: (N, C) of the logits.
 
     Returns:
@@ -43,7 +43,7 @@ def spread_targets(target: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor]:
 def spread_weights(weight: Tensor | None, shape: torch.Size) -> Tensor | None:
     """Weights broadcastable to the logits: None, (N,) -> (N, 1), (N, C), or (N * C,) -> (N, C).
 
-    With C = 1, (N,) means one weight per proposal, which is the same.
+    With C = 1, (N,) is a weight per proposal, which equals (N * C,).
 
     Raises:
         ValueError: the weight fits none of these shapes.

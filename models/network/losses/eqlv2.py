@@ -1,4 +1,4 @@
-"""Equalization loss v2: classes that have seen too little positive gradient get more of it.
+"""Equalization loss v2: classes with too little accumulated positive gradient get more of it.
 
 A pure function, then the module that sums gradients during training. Source: Tan et al.,
 "Equalization loss v2: a new gradient balance approach for long-tailed object detection", CVPR
@@ -29,8 +29,8 @@ def weigh_sides(target: Tensor, ratio: Tensor, gamma: float, mu: float, alpha: f
         target: (N, C) of 0 and 1.
         ratio: (C,) g, positive over negative gradient so far, in [0, ∞].
         gamma: steepness of the map f(g) = 1 / (1 + e^{-γ(g - μ)}).
-        mu: ratio at which f is one half.
-        alpha: how much more positive terms may count.
+        mu: ratio at which f is 0.5.
+        alpha: largest additional weight of positive terms.
 
     Returns:
         (N, C) in the ratio's dtype.
@@ -43,15 +43,15 @@ def weigh_sides(target: Tensor, ratio: Tensor, gamma: float, mu: float, alpha: f
 class EqlV2Loss(DenseSigmoidLoss):
     """Equalization loss v2 as mmdet's dense heads call it; sums gradients while training.
 
-    A call is weighted by the gradients of the calls before it, and adds its own, after weighting.
+    Each call is weighted by the gradients of the calls before it, then adds its weighted gradients.
     A class without any negative gradient yet has an infinite ratio, so f = 1 and the loss begins
-    as cross-entropy; the paper's code begins at a ratio of 100, which is the same.
+    as cross-entropy; the paper's code begins at a ratio of 100, where f is 1 too.
 
     Args:
         num_classes: C.
         gamma: steepness of the map.
-        mu: ratio at which the map is one half.
-        alpha: how much more positive terms may count.
+        mu: ratio at which the map is 0.5.
+        alpha: largest additional weight of positive terms.
         shared: see `DenseSigmoidLoss`.
 
     Raises:

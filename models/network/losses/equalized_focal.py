@@ -20,7 +20,7 @@ from models.network.losses.gradient_tally import GradientTally
 
 
 def focus_classes(ratio: Tensor, gamma_base: float, scale: float) -> Tensor:
-    """(C,) γ_j = γ_b + s·(1 - g_j), g being the ratio of gradients, cut to [0, 1]."""
+    """(C,) γ_j = γ_b + s·(1 - g_j), g being the ratio of gradients, clamped to [0, 1]."""
     return gamma_base + scale * (1 - ratio.clamp(0, 1))
 
 
@@ -64,9 +64,9 @@ def measure_gradient(
 class EqualizedFocalLoss(DenseSigmoidLoss):
     """Equalized focal loss as mmdet's dense heads call it; sums gradients while training.
 
-    A call is focused by the gradients of the calls before it, and adds its own: those of this loss
-    by the logits, before sample weights and the divisor of the mean. A class without any negative
-    gradient yet counts as balanced, g = 1, so the loss begins as focal loss.
+    The focusing parameters of a call follow from the gradients of the calls before it; then it adds
+    its own: of this loss by the logits, without sample weights and the divisor of the mean. A class
+    without any negative gradient yet counts as balanced, g = 1, so the loss begins as focal loss.
 
     Args:
         num_classes: C.
@@ -99,7 +99,7 @@ class EqualizedFocalLoss(DenseSigmoidLoss):
         self.tally = GradientTally(num_classes)
 
     def compute_terms(self, logit: Tensor, target: Tensor, counted: Tensor) -> Tensor:
-        """See `equalized_focal_loss`; adds its gradients to the tally."""
+        """`equalized_focal_loss`; adds its gradients to the tally."""
         gamma = focus_classes(self.tally.compute_ratio(), self.gamma_base, self.scale)
         magnitude = measure_gradient(logit, target, gamma, self.gamma_base, self.alpha)
         self.tally.add(magnitude, target, counted)

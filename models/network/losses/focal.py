@@ -1,4 +1,4 @@
-"""Focal loss: sigmoid cross-entropy in which well classified terms count less.
+"""Focal loss: sigmoid cross-entropy in which well classified terms weigh less.
 
 A pure function, then the thin module that mmdet's dense heads build. Source: Lin et al., "Focal
 loss for dense object detection", ICCV 2017, doi:10.1109/ICCV.2017.324, arXiv 1708.02002.
@@ -31,7 +31,7 @@ def focal_loss(
     Args:
         logit: (N, C), any float dtype; half precision is lifted to float32 first.
         target: (N, C), 1 where the proposal is of the class, else 0.
-        gamma: focusing parameter, ≥ 0; one for all, or (C,).
+        gamma: focusing parameter, ≥ 0; a number or (C,).
         alpha: in [0, 1], of positive terms; None for no balance.
 
     Returns:
@@ -67,5 +67,5 @@ class DenseFocalLoss(DenseSigmoidLoss):
         self.alpha = alpha
 
     def compute_terms(self, logit: Tensor, target: Tensor, counted: Tensor) -> Tensor:
-        """See `focal_loss`."""
+        """`focal_loss` of every term."""
         return focal_loss(logit, target, self.gamma, self.alpha)

@@ -1,4 +1,4 @@
-"""GHM-C: sigmoid cross-entropy in which terms of a common gradient norm count less.
+"""GHM-C: sigmoid cross-entropy in which terms with a frequent gradient norm weigh less.
 
 Pure functions, then the module that keeps the histogram of gradient norms. Source: Li, Liu, Wang,
 "Gradient harmonized single-stage detector", AAAI 2019, doi:10.1609/aaai.v33i01.33018577, arXiv
@@ -20,13 +20,13 @@ from models.network.losses.processes import sum_over_processes
 
 
 def find_bins(logit: Tensor, target: Tensor, bins: int) -> Tensor:
-    """(N, C) int64: which of B equal bins of [0, 1] the gradient norm |p - y| falls into."""
+    """(N, C) int64, the bin of the gradient norm |p - y| among B equal bins of [0, 1]."""
     norm = (torch.sigmoid(lift(logit.detach())) - target).abs()
     return (norm * bins).long().clamp(max=bins - 1)
 
 
 def weigh_density(index: Tensor, histogram: Tensor) -> Tensor:
-    """Harmonising weight of every term, its bin's share of an even histogram over its true share.
+    """Harmonising weight of every term, its bin's share in an even histogram over its actual share.
 
     Args:
         index: (N, C), of `find_bins`.
@@ -47,17 +47,18 @@ class DenseGHMCLoss(DenseSigmoidLoss):
 
     The histogram is the paper's unit region approximation with exponential moving average, taken
     over the terms that are neither ignored nor of weight 0. It includes the current call; outside
-    training it is blended for that call alone. Where the paper takes the call's number of terms
-    over the averaged density, here both come from the average: the same once settled, and right
-    as well in the first calls and for pyramid levels of unequal size.
+    training the call is averaged in, but not stored. The paper divides the call's number of terms
+    by the averaged density; here both come from the average. The two agree once the average has
+    settled; this form is also right in the first calls and for pyramid levels of unequal size.
 
-    The paper's mean is over all terms, since easy ones no longer dominate; so this loss divides by
+    The paper's mean is over all terms, since easy terms no longer dominate; so this loss divides by
     the number of counted terms, and an `avg_factor`, which heads set to the number of positive
-    proposals, is ignored. Expect values as of a mean over terms, and choose `loss_weight` to match.
+    proposals, is ignored. Its values are those of a mean over terms: choose `loss_weight`
+    accordingly.
 
     Args:
         bins: B.
-        momentum: of the average, in [0, 1); 0 takes each call's histogram alone.
+        momentum: of the average, in [0, 1); 0 uses each call's histogram alone.
         shared: see `DenseSigmoidLoss`.
 
     Raises:
@@ -83,13 +84,12 @@ class DenseGHMCLoss(DenseSigmoidLoss):
         return counted.sum().clamp(min=1)
 
     def compute_terms(self, logit: Tensor, target: Tensor, counted: Tensor) -> Tensor:
-        """Cross-entropy times the harmonising weight; keeps the histogram if training."""
+        """Cross-entropy times the harmonising weight; stores the histogram if training."""
         index = find_bins(logit, target, self.bins)
-        kept = index[counted]
         histogram = self.histogram
-        found = sum_over_processes(torch.bincount(kept, minlength=self.bins))
-        if found.any():
-            histogram = self.momentum * histogram + (1 - self.momentum) * found
+        num_terms = sum_over_processes(torch.bincount(index[counted], minlength=self.bins))
+        if num_terms.any():
+            histogram = self.momentum * histogram + (1 - self.momentum) * num_terms
             if self.training:
                 self.histogram.copy_(histogram)
         term = sigmoid_cross_entropy(logit, target)

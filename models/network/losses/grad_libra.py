@@ -23,7 +23,7 @@ def weigh_hardness(g: Tensor, alpha: float | Tensor | None) -> Tensor:
 
     Args:
         g: any shape, float32 or float64, in [0, 1].
-        alpha: in [0, 1], one or (C,); None gives 1 everywhere, which makes the loss sigmoid
+        alpha: in [0, 1], a number or (C,); None gives 1 everywhere, which makes the loss sigmoid
             cross-entropy.
 
     Returns:
@@ -32,7 +32,7 @@ def weigh_hardness(g: Tensor, alpha: float | Tensor | None) -> Tensor:
     if alpha is None:
         return torch.ones_like(g)
     direct = g - alpha * torch.sin(g)
-    # g - sin g cancels near 0: its Taylor series does not.
+    # The Taylor series, since g - sin g cancels near 0.
     g2 = g * g
     series = g * g2 / 6 * (1 - g2 / 20 * (1 - g2 / 42 * (1 - g2 / 72)))
     return torch.where(g < SERIES_BELOW_G, (1 - alpha) * g + alpha * series, direct)
@@ -51,11 +51,11 @@ def grad_libra_loss(
         logit: (N, C), any float dtype; half precision is lifted to float32 first.
         target: (N, C), 1 where the proposal is of the class, else 0.
         alpha_pos: α⁺ in [0, 1], or None for no weighting of positive terms.
-        alpha_neg: α⁻, likewise for negative terms.
+        alpha_neg: α⁻ in [0, 1], or None for no weighting of negative terms.
         detach_weight: no gradient flows through the weights G; the paper leaves this open.
 
     Returns:
-        (N, C) float32 (float64 for float64 logits), non-negative. Eq. 5 as printed has one minus
+        (N, C) float32 (float64 for float64 logits), non-negative. Eq. 5 as printed has a minus
         sign too many.
     """
     z = lift(logit)
@@ -74,10 +74,10 @@ class GradLibraLoss(DenseSigmoidLoss):
     """Grad-Libra loss as mmdet's dense heads call it.
 
     Args:
-        use_sigmoid: must be True, and must stand in the config literally: heads read it there and
+        use_sigmoid: must be True and written in the configuration: heads read it there and
             otherwise make C + 1 channels.
         alpha_pos: α⁺ in [0, 1] or None; the paper's best on RepPoints is 0.8.
-        alpha_neg: α⁻, likewise.
+        alpha_neg: α⁻ in [0, 1] or None.
         detach_weight: see `grad_libra_loss`.
         reduction: "none", "mean" or "sum".
         loss_weight: factor; not stated in the paper. At α = 0.8 the loss is at most a third of
@@ -104,5 +104,5 @@ class GradLibraLoss(DenseSigmoidLoss):
         self.detach_weight = detach_weight
 
     def compute_terms(self, logit: Tensor, target: Tensor, counted: Tensor) -> Tensor:
-        """See `grad_libra_loss`."""
+        """`grad_libra_loss` of every term."""
         return grad_libra_loss(logit, target, self.alpha_pos, self.alpha_neg, self.detach_weight)

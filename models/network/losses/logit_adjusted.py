@@ -1,4 +1,4 @@
-"""Softmax cross-entropy with adjusted logits: rare classes need no majority to be named.
+"""Softmax cross-entropy with adjusted logits: class frequencies are added to the logits.
 
 A pure function, then the module that counts classes. Source: Menon et al., "Long-tail learning via
 logit adjustment", ICLR 2021, arXiv 2007.07314, Eq. 10.
@@ -25,7 +25,8 @@ def logit_adjusted_loss(logit: Tensor, label: Tensor, share: Tensor, tau: float)
         logit: (N, C), any float dtype; half precision is lifted to float32 first.
         label: (N,) int64 in [0, C).
         share: (C,) π > 0, of each class among the proposals.
-        tau: 0 is plain cross-entropy; 1 makes the softmax that of evenly frequent classes.
+        tau: 0 is plain cross-entropy; with 1 the softmax of the logits holds for equally frequent
+            classes.
 
     Returns:
         (N,) float32 (float64 for float64 logits), non-negative.
@@ -41,7 +42,7 @@ class LogitAdjustedLoss(nn.Module):
     Args:
         num_classes: C.
         tau: see `logit_adjusted_loss`.
-        use_sigmoid: must be True and stand in the config literally: heads read it there and
+        use_sigmoid: must be True and written in the configuration: heads read it there and
             otherwise make C + 1 channels.
         reduction: "none", "mean" or "sum".
         loss_weight: factor.
@@ -50,6 +51,7 @@ class LogitAdjustedLoss(nn.Module):
         ValueError: an argument is outside its range.
     """
 
+    #: (C,) proposals of each class so far, plus 1.
     seen: Tensor
 
     def __init__(
@@ -66,7 +68,7 @@ class LogitAdjustedLoss(nn.Module):
         require(bool(use_sigmoid), "use_sigmoid", use_sigmoid, "be True: it makes C channels")
         self.num_classes, self.tau = num_classes, tau
         self.use_sigmoid, self.reduction, self.loss_weight = use_sigmoid, reduction, loss_weight
-        # One of each to begin with: a class never seen has a share, too.
+        # The name is in checkpoints. Starts at 1 per class, so that no share is 0.
         self.register_buffer("seen", torch.ones(num_classes, dtype=torch.float64))
 
     def forward(
@@ -87,8 +89,8 @@ class LogitAdjustedLoss(nn.Module):
             reduction_override: instead of the module's own reduction.
         """
         if self.training:
-            found = torch.bincount(target, minlength=self.num_classes).double()
-            self.seen += sum_over_processes(found)
+            num_cells = torch.bincount(target, minlength=self.num_classes).double()
+            self.seen += sum_over_processes(num_cells)
         if not len(pred):
             return lift(pred).sum()
         term = logit_adjusted_loss(pred, target, self.seen / self.seen.sum(), self.tau)

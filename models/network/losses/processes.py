@@ -1,10 +1,10 @@
-"""Statistics of losses that several processes learn with together."""
+"""Statistics of losses, summed over the processes of a distributed training."""
 
 from torch import Tensor, distributed
 
 
 def sum_over_processes(value: Tensor) -> Tensor:
-    """The sum of every process's value, in all of them; the value itself where there is one."""
+    """The sum of all processes' values, the same in each; the value itself outside distribution."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return value
     total = value.clone()

@@ -1,11 +1,11 @@
-"""Seesaw loss for dense sigmoid heads: rarer classes are punished less by commoner ones' cells.
+"""Seesaw loss for dense sigmoid heads: cells of frequent classes suppress rare classes less.
 
 Pure functions, then the module that counts cells during training. Source: Wang et al., "Seesaw
 loss for long-tailed instance segmentation", CVPR 2021, arXiv 2008.10032.
 
 The paper's loss is a softmax over the classes. For a sample of class i it multiplies e^{z_j} in the
 denominator, j ≠ i, by S_ij = M_ij·C_ij, with the mitigation factor M_ij = min(1, N_j / N_i)^p of
-cells N seen so far and the compensation factor C_ij = max(1, σ_j / σ_i)^q of the current softmax
+cells N so far and the compensation factor C_ij = max(1, σ_j / σ_i)^q of the current softmax
 scores σ. A dense sigmoid head has no denominator, so here, for a positive proposal of class i:
 
 - the negative term of class j, softplus(z_j), is multiplied by S_ij ("term"), or S_ij multiplies
@@ -51,8 +51,8 @@ def compute_seesaw_scale(
         (N, C) float32 (float64 for float64 logits), without gradient.
     """
     z = lift(logit.detach())
-    seen = num_seen.clamp(min=1)
-    mitigation = ((seen[None, :] / seen[:, None]).clamp(max=1) ** p).to(z.dtype)
+    num_cells = num_seen.clamp(min=1)
+    mitigation = ((num_cells[None, :] / num_cells[:, None]).clamp(max=1) ** p).to(z.dtype)
     own = target.argmax(dim=1)
     log_score = functional.logsigmoid(z)
     log_own = log_score.gather(1, own[:, None]).clamp(min=math.log(min_score))
@@ -77,7 +77,7 @@ def seesaw_loss(
     """
     if acts_on == "term":
         return scale * sigmoid_cross_entropy(logit, target)
-    # p and q so large that S underflows mean no term at all, not a logit of minus infinity.
+    # Where S underflows (large p or q) the term vanishes instead of having a logit of -inf.
     return sigmoid_cross_entropy(lift(logit) + scale.clamp(min=1e-30).log(), target)
 
 
@@ -97,6 +97,7 @@ class DenseSeesawLoss(DenseSigmoidLoss):
         ValueError: an argument is outside its range.
     """
 
+    #: (C,) positive proposals of each class so far; the name is in checkpoints.
     num_seen: Tensor
 
     def __init__(
@@ -122,7 +123,7 @@ class DenseSeesawLoss(DenseSigmoidLoss):
         self.register_buffer("num_seen", torch.zeros(num_classes, dtype=torch.float64))
 
     def compute_terms(self, logit: Tensor, target: Tensor, counted: Tensor) -> Tensor:
-        """Counts the positive proposals if training, then see `seesaw_loss`."""
+        """`seesaw_loss`, after counting the positive proposals if training."""
         if self.training:
             self.num_seen += sum_over_processes(((target > 0) & counted).sum(dim=0).double())
         scale = compute_seesaw_scale(logit, target, self.num_seen, self.p, self.q, self.min_score)

@@ -1,1 +1,1 @@
-"""Plain-torch forms of the compiled operations that our detectors call, one file each."""
+"""Plain-torch forms of the compiled mmcv operations that the detectors need, a file for each."""

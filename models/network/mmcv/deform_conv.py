@@ -14,7 +14,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where a kernel looks; pairs are (y, x)."""
+    """Which positions a kernel reads; pairs are (y, x)."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
@@ -24,14 +24,14 @@ class Geometry:
     deform_groups: int
 
 
-def deform_conv2d(input: Tensor, offset: Tensor, weight: Tensor, how: Geometry) -> Tensor:
+def deform_conv2d(input: Tensor, offset: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     """Convolution whose every tap is moved by an offset.
 
     Args:
         input: (B, C, H, W).
         offset: (B, G * K * 2, P, Q), px of the input, y before x.
         weight: (O, C / groups, kernel height, kernel width).
-        how: geometry.
+        geometry: kernel, stride, padding, dilation and groups.
 
     Returns:
         (B, O, P, Q); samples are bilinear, zero outside the input.
@@ -39,26 +39,28 @@ def deform_conv2d(input: Tensor, offset: Tensor, weight: Tensor, how: Geometry) 
     # In half precision a position would be off by up to a quarter of a pixel on a map of 64.
     precise = torch.promote_types(input.dtype, torch.float32)
     input, offset, weight = input.to(precise), offset.to(precise), weight.to(precise)
-    columns = _sample_taps(input, offset, how)
-    per_group = columns.reshape(*columns.shape[:2], how.groups, -1)
-    kernel = weight.reshape(how.groups, weight.shape[0] // how.groups, per_group.shape[-1])
+    columns = _sample_taps(input, offset, geometry)
+    per_group = columns.reshape(*columns.shape[:2], geometry.groups, -1)
+    kernel = weight.reshape(
+        geometry.groups, weight.shape[0] // geometry.groups, per_group.shape[-1]
+    )
     out = torch.einsum("bpgi,goi->bgop", per_group, kernel)
     return out.reshape(input.shape[0], weight.shape[0], *offset.shape[2:])
 
 
-def _sample_taps(input: Tensor, offset: Tensor, how: Geometry) -> Tensor:
+def _sample_taps(input: Tensor, offset: Tensor, geometry: Geometry) -> Tensor:
     """(B, P * Q, C * K): every channel's K samples for every output position."""
     batch, channels, height, width = input.shape
     out_height, out_width = offset.shape[2:]
-    deform_groups, taps = how.deform_groups, how.kernel[0] * how.kernel[1]
+    deform_groups, taps = geometry.deform_groups, geometry.kernel[0] * geometry.kernel[1]
     moved = offset.reshape(batch * deform_groups, taps, 2, out_height, out_width)
     tap = torch.arange(taps, device=input.device)[:, None, None]
-    row = torch.div(tap, how.kernel[1], rounding_mode="floor") * how.dilation[0]
-    column = tap % how.kernel[1] * how.dilation[1]
-    y0 = torch.arange(out_height, device=input.device) * how.stride[0] - how.padding[0]
-    x0 = torch.arange(out_width, device=input.device) * how.stride[1] - how.padding[1]
+    row = torch.div(tap, geometry.kernel[1], rounding_mode="floor") * geometry.dilation[0]
+    column = tap % geometry.kernel[1] * geometry.dilation[1]
+    y0 = torch.arange(out_height, device=input.device) * geometry.stride[0] - geometry.padding[0]
+    x0 = torch.arange(out_width, device=input.device) * geometry.stride[1] - geometry.padding[1]
     y, x = moved[:, :, 0] + y0[:, None] + row, moved[:, :, 1] + x0 + column
-    # One row a pixel, its channels side by side: four rows make a sample.
+    # A row per pixel with its channels side by side: a sample is the weighted sum of four rows.
     pixels = input.reshape(batch * deform_groups, -1, height * width).transpose(1, 2)
     sampled = _sample_bilinear(pixels.flatten(0, 1), y.flatten(1), x.flatten(1), height, width)
     sampled = sampled.reshape(batch, deform_groups, taps, out_height * out_width, -1)
@@ -73,7 +75,7 @@ def _sample_bilinear(pixels: Tensor, y: Tensor, x: Tensor, height: int, width: i
     for corner_y, weight_y in ((low_y, 1 + low_y - y), (low_y + 1, y - low_y)):
         for corner_x, weight_x in ((low_x, 1 + low_x - x), (low_x + 1, x - low_x)):
             inside = (corner_y >= 0) & (corner_y < height) & (corner_x >= 0) & (corner_x < width)
-            # Also false where an offset is not a number, which must never become an index.
+            # Also false where an offset is NaN, which must never become an index.
             at = torch.where(inside, corner_y * width + corner_x, torch.zeros_like(x))
             rows.append(first + at.long())
             weights.append(weight_y * weight_x * inside)
@@ -97,8 +99,9 @@ def differentiable_deform_conv2d(
 ) -> Tensor:
     """`deform_conv2d` with the arguments of mmcv's `deform_conv2d`.
 
-    mmcv's own calls three operations, forward and one for each gradient, each of which would have
-    to sample anew; here torch's autograd keeps the samples. Half as long for a step of RepPoints.
+    mmcv's function calls three operations, forward and a backward for each gradient, each of which
+    would sample again; here torch's autograd keeps the samples. It halves the time of a training
+    step of RepPoints.
     """
     kernel = (weight.shape[2], weight.shape[3])
     geometry = Geometry(kernel, stride, padding, dilation, groups, deform_groups)
@@ -114,7 +117,7 @@ def deform_conv_forward(
     ones: Tensor,
     **numbers: Any,
 ) -> None:
-    """Fills `output` (B, O, P, Q); `columns` and `ones` are buffers that are not needed here."""
+    """Fills `output` (B, O, P, Q); `columns` and `ones` are buffers that stay unused."""
     output.copy_(deform_conv2d(input, offset, weight, _geometry(numbers)))
 
 

@@ -1,7 +1,7 @@
-"""Stands in for mmcv's compiled extension `mmcv._ext`, which a plain install does not have.
+"""Replaces mmcv's compiled extension `mmcv._ext`, which a plain install does not have.
 
-Building it takes a compiler and a quarter of an hour; our detectors call a handful of its
-operations. mmcv's own Python wrappers stay in use; only what they call is supplied here.
+Building it takes a compiler and a quarter of an hour, and the detectors use few of its operations.
+mmcv's Python wrappers stay in use; the operations that they call are replaced here.
 """
 
 import importlib
@@ -29,7 +29,7 @@ SUPPLIED: dict[str, Callable[..., Any]] = {
 
 
 class ExtensionStandIn(ModuleType):
-    """A module that has every operation's name: some work, the others say that they are missing."""
+    """A module with every operation's name; operations outside SUPPLIED raise an error."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("__"):
@@ -45,9 +45,9 @@ class ExtensionStandIn(ModuleType):
 
 
 def supply_missing_extension() -> bool:
-    """Makes `import mmcv.ops` work; True where the compiled extension had to be stood in for.
+    """Makes `import mmcv.ops` work; True if the compiled extension is missing and was replaced.
 
-    To be called before mmdet or mmcv.ops is imported for the first time.
+    Call it before mmdet or mmcv.ops is imported for the first time.
     """
     loaded = sys.modules.get(EXTENSION)
     if loaded is not None:
@@ -62,9 +62,9 @@ def supply_missing_extension() -> bool:
 
 
 def shorten_deform_conv() -> None:
-    """Lets mmcv's `DeformConv2d` layers differentiate through our `deform_conv` itself.
+    """Makes mmcv's `DeformConv2d` layers call `differentiable_deform_conv2d`.
 
-    Only where the compiled extension is stood in for; to be called after `mmcv.ops` is imported.
+    Does nothing where the compiled extension is installed. Call it after `mmcv.ops` is imported.
     """
     if isinstance(sys.modules.get(EXTENSION), ExtensionStandIn):
         layers = importlib.import_module("mmcv.ops.deform_conv")

@@ -1,4 +1,4 @@
-"""Sigmoid focal loss and its derivative, as mmcv's compiled operation gives them.
+"""Sigmoid focal loss and its derivative, as in mmcv's compiled operation.
 
 Source: Lin et al., "Focal loss for dense object detection", ICCV 2017. Shape letters: N, C classes.
 """

@@ -1,4 +1,4 @@
-"""Pooling of regions on a feature map (RoIAlign), forward and backward, as mmcv's compiled one.
+"""RoIAlign: pooling of regions on a feature map, forward and backward, as in compiled mmcv.
 
 Source: He et al., "Mask R-CNN", ICCV 2017. Shape letters: N regions, B images, C channels, H W of
 the map, P Q of the output.
@@ -33,7 +33,7 @@ def roi_align(
         spatial_scale: map px per image px.
         sampling_ratio: samples a bin and axis; 0 takes as many as the bin has pixels.
         pool_mode: 0 for the maximum of a bin's samples, 1 for their mean.
-        aligned: pixel centres are at half pixels, as they should.
+        aligned: pixel centres are at half pixels, which is right; False is the older convention.
 
     Returns:
         (N, C, P, Q); regions without area give zeros.
@@ -42,25 +42,27 @@ def roi_align(
     for region in rois.tolist():
         image = input[int(region[0])]
         x1, y1, x2, y2 = (value * spatial_scale - 0.5 * aligned for value in region[1:])
-        least = 0.0 if aligned else 1.0
-        rows = _samples(y1, max(y2 - y1, least), size[0], sampling_ratio, image.shape[1], image)
-        columns = _samples(x1, max(x2 - x1, least), size[1], sampling_ratio, image.shape[2], image)
+        min_side = 0.0 if aligned else 1.0
+        rows = _samples(y1, max(y2 - y1, min_side), size[0], sampling_ratio, image.shape[1], image)
+        columns = _samples(
+            x1, max(x2 - x1, min_side), size[1], sampling_ratio, image.shape[2], image
+        )
         if pool_mode == MAX_POOL and rows.shape[1] and columns.shape[1]:
             # (C, P, samples, Q, samples)
-            value = torch.einsum("pih,chw,qjw->cpiqj", rows, image, columns)
-            best = value.permute(0, 1, 3, 2, 4).flatten(3).max(dim=3).values
+            sample = torch.einsum("pih,chw,qjw->cpiqj", rows, image, columns)
+            pooled_region = sample.permute(0, 1, 3, 2, 4).flatten(3).max(dim=3).values
         else:
             # A mean of bilinear samples is a product of two matrices.
             count = max(rows.shape[1] * columns.shape[1], 1)
-            best = rows.sum(1) @ image @ columns.sum(1).T / count
-        pooled.append(best[None])
+            pooled_region = rows.sum(1) @ image @ columns.sum(1).T / count
+        pooled.append(pooled_region[None])
     return torch.cat(pooled)
 
 
 def _samples(
     start: float, length: float, bins: int, sampling_ratio: int, side: int, like: Tensor
 ) -> Tensor:
-    """(bins, samples, side): how much of each pixel of one axis goes into each sample."""
+    """(bins, samples, side): weight of each pixel in each sample, along one axis."""
     num = sampling_ratio if sampling_ratio > 0 else math.ceil(length / bins)
     step = torch.arange(bins * num, device=like.device, dtype=torch.float64)
     at = start + (step + 0.5) * (length / max(bins * num, 1))
@@ -78,7 +80,7 @@ def roi_align_forward(
     argmax_x: Tensor,
     **numbers: Any,
 ) -> None:
-    """Fills `output` (N, C, P, Q); `argmax_*` are buffers that are not needed here."""
+    """Fills `output` (N, C, P, Q); `argmax_*` are buffers that stay unused."""
     output.copy_(roi_align(input, rois, **_named(numbers)))
 
 
@@ -93,7 +95,7 @@ def roi_align_backward(
     """Fills `grad_input` (B, C, H, W).
 
     Raises:
-        UnsupportedOpError: of maxima, whose derivative needs the input, which is not given here.
+        UnsupportedOpError: the pool mode is the maximum, whose derivative needs the input.
     """
     if numbers["pool_mode"] == MAX_POOL:
         raise UnsupportedOpError(
@@ -109,5 +111,5 @@ def roi_align_backward(
 
 def _named(numbers: dict[str, Any]) -> dict[str, Any]:
     size = numbers["aligned_height"], numbers["aligned_width"]
-    kept = ("spatial_scale", "sampling_ratio", "pool_mode", "aligned")
-    return {"size": size} | {key: numbers[key] for key in kept}
+    passed_on = ("spatial_scale", "sampling_ratio", "pool_mode", "aligned")
+    return {"size": size} | {key: numbers[key] for key in passed_on}

@@ -1,6 +1,7 @@
-"""A feature pyramid of which only the finest level is kept.
+"""A feature pyramid network that outputs only its finest level.
 
-Nuclei of one nominal size need one level; the coarser ones would only ever see background.
+All nuclei are of similar size, so a single level suffices; coarser levels would get background
+only.
 """
 
 from mmdet.models.necks import FPN
@@ -10,8 +11,8 @@ from torch import Tensor
 
 @MODELS.register_module()
 class SingleLevelFPN(FPN):  # type: ignore[misc]
-    """mmdet's FPN, giving the finest level alone. Takes FPN's arguments."""
+    """mmdet's FPN with the finest level as its only output; arguments as FPN's."""
 
     def forward(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor]:
-        """From backbone stages, finest first, each (B, C_i, H_i, W_i), to one (B, C, H_0, W_0)."""
+        """From backbone stages, finest first, each (B, C_i, H_i, W_i), to (B, C, H_0, W_0)."""
         return (super().forward(inputs)[0],)

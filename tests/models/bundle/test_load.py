@@ -1,4 +1,4 @@
-"""Bundles come back as they were written, and broken or hostile ones are refused by name."""
+"""Bundles are read as they were written; broken and hostile bundles are refused by name."""
 
 import json
 import subprocess
@@ -37,7 +37,7 @@ def test_a_bundle_says_what_it_is_without_its_weights(bundle: Path) -> None:
     (bundle / "weights.safetensors").unlink()
     info = read_info(str(bundle))
     assert info.name == "small"
-    assert [one.name for one in info.classes] == ["NILM", "HSIL"]
+    assert [cell_class.name for cell_class in info.classes] == ["NILM", "HSIL"]
     assert (info.input.mpp, info.input.tile_size_px) == (0.5, 128)
     assert info.digest.startswith("sha256:")
 
@@ -46,12 +46,12 @@ def test_weights_come_back_bit_for_bit(bundle: Path) -> None:
     torch.manual_seed(0)
     expected = build_network(describe_model()["network"]).state_dict()
     detector = load_detector(str(bundle), engine="torch")
-    found = detector._forward._graph.network.state_dict()  # type: ignore[attr-defined]
+    loaded = detector._forward._graph.network.state_dict()  # type: ignore[attr-defined]
     for name, tensor in expected.items():
-        assert torch.equal(found[name], tensor)
+        assert torch.equal(loaded[name], tensor)
 
 
-def test_kernels_in_16_bits_take_half_the_room_and_load_as_float32(
+def test_kernels_in_16_bits_halve_the_file_and_load_as_float32(
     bundle: Path, tmp_path: Path
 ) -> None:
     model = describe_model()
@@ -59,13 +59,14 @@ def test_kernels_in_16_bits_take_half_the_room_and_load_as_float32(
     with torch.no_grad():
         network.bbox_head.conv_cls.weight[0, 0, 0, 0] = 1e6  # beyond float16
     write_bundle(tmp_path / "half", model, network.state_dict(), "# small\n", half=True)
-    sizes = [(one / "weights.safetensors").stat().st_size for one in (bundle, tmp_path / "half")]
+    folders = (bundle, tmp_path / "half")
+    sizes = [(folder / "weights.safetensors").stat().st_size for folder in folders]
     assert sizes[1] < 0.6 * sizes[0]
     half = load_network(tmp_path / "half", read_model(tmp_path / "half"))
     for name, tensor in half.state_dict().items():
-        whole = network.state_dict()[name]
-        assert tensor.dtype == whole.dtype
-        torch.testing.assert_close(tensor, whole, rtol=1e-3, atol=1e-6)
+        full = network.state_dict()[name]
+        assert tensor.dtype == full.dtype
+        torch.testing.assert_close(tensor, full, rtol=1e-3, atol=1e-6)
 
 
 def test_the_digest_follows_every_change(bundle: Path) -> None:
@@ -74,7 +75,7 @@ def test_the_digest_follows_every_change(bundle: Path) -> None:
     assert read_info(str(bundle)).digest != before
 
 
-def test_detectors_are_found_by_name_in_a_folder_of_ones_own(bundle: Path) -> None:
+def test_detectors_are_found_by_name_in_the_extra_folder(bundle: Path) -> None:
     assert find_bundle("small", bundle.parent) == bundle
     assert "small" in [info.name for info in list_detectors(bundle.parent)]
 
@@ -204,11 +205,11 @@ def test_a_bundle_that_would_not_be_valid_is_not_written(tmp_path: Path) -> None
 
 
 def test_weights_shared_between_levels_are_written_under_each_name(tmp_path: Path) -> None:
-    one = torch.arange(4.0)
-    write_bundle(tmp_path / "x", describe_model(), {"a": one, "b": one}, "")
-    found = load_file(tmp_path / "x" / "weights.safetensors")
-    assert torch.equal(found["a"], one)
-    assert torch.equal(found["b"], one)
+    shared = torch.arange(4.0)
+    write_bundle(tmp_path / "x", describe_model(), {"a": shared, "b": shared}, "")
+    stored = load_file(tmp_path / "x" / "weights.safetensors")
+    assert torch.equal(stored["a"], shared)
+    assert torch.equal(stored["b"], shared)
 
 
 def test_a_bundle_replaces_the_one_that_is_there(bundle: Path) -> None:
@@ -224,11 +225,11 @@ def test_a_bundle_replaces_the_one_that_is_there(bundle: Path) -> None:
     assert [path.name for path in bundle.parent.iterdir()] == ["small"]
 
 
-@pytest.mark.parametrize("held", ["checkpoint.pt", "model.json", "notes"])
-def test_a_folder_with_other_things_is_not_replaced(held: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["checkpoint.pt", "model.json", "notes"])
+def test_a_folder_with_other_files_is_not_replaced(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "runs"
     (folder / "notes").mkdir(parents=True)
-    (folder / held).mkdir(exist_ok=True)
+    (folder / name).mkdir(exist_ok=True)
     with pytest.raises(BundleError, match="is no bundle, it holds"):
         write_bundle(folder, describe_model(), {"a": torch.zeros(1)}, "")
     assert (folder / "notes").is_dir()

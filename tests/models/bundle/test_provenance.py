@@ -1,4 +1,4 @@
-"""A detector's own fields are recognised, whatever folds it was denied."""
+"""Fields that a detector was trained on are recognised, whichever folds were excluded."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,38 +15,40 @@ def fields(tmp_path: Path) -> FieldSet:
     return read_coco(write_fields(tmp_path / "data", num_fields=6, num_folds=3))
 
 
-def facts(learned: FieldSet, held: int | None, unused: tuple[int, ...] = ()) -> dict[str, object]:
+def facts(
+    learned: FieldSet, held_out: int | None, unused: tuple[int, ...] = ()
+) -> dict[str, object]:
     return {
         "labels_sha256": learned.digest(),
-        "fold_held_out": held,
+        "fold_held_out": held_out,
         "unused_folds": list(unused),
     }
 
 
-def test_a_held_out_fold_is_not_known_but_the_others_are(fields: FieldSet) -> None:
+def test_the_held_out_fold_was_not_learned_from_but_the_others_were(fields: FieldSet) -> None:
     training = facts(fields.without_fold(1), 1)
     assert not learned_from(training, fields, 1)
     assert learned_from(training, fields, 0)
     assert learned_from(training, fields, None)
 
 
-def test_an_unused_fold_is_not_known_either(fields: FieldSet) -> None:
+def test_an_unused_fold_was_not_learned_from_either(fields: FieldSet) -> None:
     training = facts(fields.without_fold(1).without_fold(2), 1, (2,))
     assert [learned_from(training, fields, fold) for fold in (0, 1, 2)] == [True, False, False]
 
 
-def test_all_fields_are_known_to_a_network_that_was_denied_none(fields: FieldSet) -> None:
+def test_a_network_without_excluded_folds_learned_from_all_fields(fields: FieldSet) -> None:
     assert all(learned_from(facts(fields, None), fields, fold) for fold in (None, 0, 1, 2))
 
 
-def test_one_member_that_knows_the_fold_is_enough(fields: FieldSet) -> None:
+def test_a_single_member_that_learned_from_the_fold_is_enough(fields: FieldSet) -> None:
     members = [facts(fields.without_fold(0), 0), facts(fields.without_fold(1), 1)]
     assert learned_from({"members": members}, fields, 0)
     assert learned_from({"members": members[:1]}, fields, 0) is False
     assert learned_from({"members": [{"members": members}]}, fields, 0)
 
 
-def test_other_data_are_not_known(fields: FieldSet) -> None:
+def test_other_data_were_not_learned_from(fields: FieldSet) -> None:
     assert learned_from(facts(fields.without_fold(0), None), fields, None) is False
     assert learned_from(facts(fields, 7), fields, None) is False
 
@@ -62,7 +64,7 @@ def test_other_data_are_not_known(fields: FieldSet) -> None:
         {"labels_sha256": "0", "unused_folds": 3},
     ],
 )
-def test_of_a_bundle_that_does_not_say_nothing_is_known(
+def test_training_data_that_are_not_stated_are_unknown(
     training: dict[str, object], fields: FieldSet
 ) -> None:
     assert learned_from(training, fields, None) is None
@@ -75,11 +77,11 @@ def test_the_digest_tells_labels_and_scale_apart(fields: FieldSet) -> None:
         assert changed.digest() != fields.digest()
 
 
-def test_data_of_the_held_out_fold_alone_are_not_known(fields: FieldSet) -> None:
+def test_data_of_the_held_out_fold_alone_were_not_learned_from(fields: FieldSet) -> None:
     assert not learned_from(facts(fields.without_fold(1), 1), fields.only_fold(1), None)
 
 
-def test_a_bundle_belongs_to_the_data_that_its_networks_were_denied_folds_of(
+def test_a_bundle_belongs_to_the_data_whose_folds_its_networks_excluded(
     fields: FieldSet,
 ) -> None:
     first, second = facts(fields.without_fold(1), 1), facts(fields.without_fold(2), 2)

@@ -43,18 +43,18 @@ def draw_fields(power: float, num_fields: int = 40) -> list[FieldResult]:
 
 
 def test_detections_are_judged_by_the_cells_under_them() -> None:
-    one = field(np.array([0.9, 0.4]), np.array([0, 4]), np.array([True, False]))
-    judged = judge_detections([one])
+    result = field(np.array([0.9, 0.4]), np.array([0, 4]), np.array([True, False]))
+    judged = judge_detections([result])
     assert judged.is_cell.tolist() == judged.is_class.tolist() == [True, False]
     bins = bin_scores(judged, num_bins=2)
-    assert [(one.num, one.cell_fraction) for one in bins] == [(1, 0.0), (1, 1.0)]
+    assert [(score_bin.num, score_bin.cell_fraction) for score_bin in bins] == [(1, 0.0), (1, 1.0)]
     assert calibration_error(bins) == pytest.approx((0.4 + 0.1) / 2)
 
 
 def test_a_cell_of_another_class_is_a_cell_but_not_of_the_class() -> None:
-    one = field(np.array([0.9]), np.array([4]), np.array([True]))
-    one.true_label[:] = 2
-    judged = judge_detections([one])
+    result = field(np.array([0.9]), np.array([4]), np.array([True]))
+    result.true_label[:] = 2
+    judged = judge_detections([result])
     assert (judged.is_cell.tolist(), judged.is_class.tolist()) == ([True], [False])
 
 
@@ -94,17 +94,20 @@ def test_whatever_is_fitted_rises_and_stays_a_probability(
 ) -> None:
     score, label, right = (np.array(column) for column in zip(*seen, strict=True))
     fitted = fit_calibration([field(score, label, right)], BETHESDA)
-    for one in range(6):
-        low, high = fitted.apply(np.array(sorted(pair)), np.array([one, one]))
+    for label in range(6):
+        low, high = fitted.apply(np.array(sorted(pair)), np.array([label, label]))
         assert 0 <= low <= high <= 1
 
 
 @given(st.lists(st.tuples(scores, st.booleans()), min_size=1, max_size=50))
 def test_bins_hold_every_detection_once(seen: list[tuple[float, bool]]) -> None:
-    score, right = np.array([one for one, _ in seen]), np.array([one for _, one in seen])
+    score, right = (
+        np.array([score for score, _ in seen]),
+        np.array([is_right for _, is_right in seen]),
+    )
     bins = bin_scores(Judged(score, np.zeros(len(score), np.int64), right, right))
-    assert sum(one.num for one in bins) == len(seen)
-    assert all(one.low <= one.mean_score <= one.high for one in bins)
+    assert sum(score_bin.num for score_bin in bins) == len(seen)
+    assert all(score_bin.low <= score_bin.mean_score <= score_bin.high for score_bin in bins)
     assert 0 <= calibration_error(bins) <= 1
 
 

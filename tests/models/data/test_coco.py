@@ -49,7 +49,7 @@ def write(folder: Path, content: Content) -> Path:
 
 def test_fields_carry_labels_boxes_folds_and_scale(tmp_path: Path, content: Content) -> None:
     fields = read_coco(write(tmp_path, content))
-    assert [one.name for one in fields.classes] == ["NILM", "LSIL"]
+    assert [cell_class.name for cell_class in fields.classes] == ["NILM", "LSIL"]
     first = fields.fields[0]
     assert first.label.tolist() == [1, 0]
     assert (first.mpp, first.fold) == (0.25, 0)
@@ -71,7 +71,7 @@ def test_pixels_are_rgb(tmp_path: Path, content: Content) -> None:
 
 def test_bethesda_classes_get_their_colour_and_severity(tmp_path: Path, content: Content) -> None:
     classes = read_coco(write(tmp_path, content)).classes
-    assert [one.is_abnormal for one in classes] == [False, True]
+    assert [cell_class.is_abnormal for cell_class in classes] == [False, True]
 
 
 def test_folds_split_the_fields(tmp_path: Path, content: Content) -> None:
@@ -258,10 +258,10 @@ def test_an_image_that_is_cut_off_is_named_before_it_is_read(
     fields = read_coco(write(tmp_path, content))
     check_images(fields)
     path = fields.fields[1].path
-    whole = path.read_bytes()
-    path.write_bytes(whole + b"what a camera adds")
+    content = path.read_bytes()
+    path.write_bytes(content + b"what a camera adds")
     check_images(fields)
-    path.write_bytes(whole[: len(whole) * 3 // 4])
+    path.write_bytes(content[: len(content) * 3 // 4])
     with pytest.raises(DatasetError, match=rf"b\.{suffix} (is cut off|cannot be decoded)"):
         check_images(fields)
 

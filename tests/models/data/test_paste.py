@@ -39,8 +39,8 @@ def test_a_pasted_cell_is_in_its_box_and_touches_no_other(seed: int) -> None:
     for index, (x1, y1, x2, y2) in enumerate(pasted.bbox_xyxy):
         inside = pasted.pixels[int(y1) : int(y2), int(x1) : int(x2), 0]
         assert inside[10, 10] < 100, "the nucleus is in the middle of its box"
-        for other in np.delete(pasted.bbox_xyxy, index, axis=0):
-            assert x2 <= other[0] or other[2] <= x1 or y2 <= other[1] or other[3] <= y1
+        for x3, y3, x4, y4 in np.delete(pasted.bbox_xyxy, index, axis=0):
+            assert x2 <= x3 or x4 <= x1 or y2 <= y3 or y4 <= y1
     outside = pasted.pixels[:, :, 0] != sample.pixels[:, :, 0]
     for x1, y1, x2, y2 in pasted.bbox_xyxy:
         outside[int(y1) - 8 : int(y2) + 8, int(x1) - 8 : int(x2) + 8] = False

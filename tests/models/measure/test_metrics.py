@@ -27,7 +27,7 @@ def squares(centres: list[tuple[float, float]], side: float = 80) -> NDArray[np.
 def field(
     cells: list[tuple[float, float]],
     labels: list[int],
-    found: list[tuple[float, float]],
+    detected: list[tuple[float, float]],
     found_labels: list[int],
     scores: list[float],
 ) -> FieldResult:
@@ -35,7 +35,7 @@ def field(
         true_bbox_xyxy=squares(cells),
         true_label=np.array(labels, np.int16),
         true_centre_xy=np.array(cells, np.float32).reshape(-1, 2),
-        bbox_xyxy=squares(found),
+        bbox_xyxy=squares(detected),
         label=np.array(found_labels, np.int16),
         score=np.array(scores, np.float32),
         mpp=MPP,
@@ -50,7 +50,7 @@ def test_perfect_detections_have_ap_one() -> None:
 
 def test_ap_is_the_101_point_mean() -> None:
     # Best first: right, wrong, right; recall 0.5 at precision 1, recall 1 at precision 2/3.
-    one = field(
+    result = field(
         [(100.0, 100.0), (300.0, 300.0)],
         [0, 0],
         [(100.0, 100.0), (600.0, 600.0), (300.0, 300.0)],
@@ -58,24 +58,24 @@ def test_ap_is_the_101_point_mean() -> None:
         [0.9, 0.8, 0.7],
     )
     expected = (51 * 1 + 50 * 2 / 3) / 101
-    assert average_precision([one], np.arange(1))[0] == pytest.approx(expected)
+    assert average_precision([result], np.arange(1))[0] == pytest.approx(expected)
 
 
 def test_merging_classes_forgives_the_wrong_class() -> None:
-    one = field([(100.0, 100.0)], [0], [(100.0, 100.0)], [1], [0.9])
-    assert average_precision([one], np.arange(2)) == {0: 0.0}
-    assert average_precision([one], np.zeros(2, np.int64))[0] == pytest.approx(1.0)
+    result = field([(100.0, 100.0)], [0], [(100.0, 100.0)], [1], [0.9])
+    assert average_precision([result], np.arange(2)) == {0: 0.0}
+    assert average_precision([result], np.zeros(2, np.int64))[0] == pytest.approx(1.0)
 
 
 def test_classes_left_out_neither_help_nor_hurt() -> None:
-    one = field(
+    result = field(
         [(100.0, 100.0), (300.0, 300.0)],
         [0, 1],
         [(300.0, 300.0), (500.0, 500.0)],
         [1, 0],
         [0.5, 0.9],
     )
-    assert average_precision([one], np.array([-1, 0]))[0] == pytest.approx(1.0)
+    assert average_precision([result], np.array([-1, 0]))[0] == pytest.approx(1.0)
 
 
 def test_no_detections_give_ap_zero_and_no_cells_give_none() -> None:
@@ -89,10 +89,10 @@ def test_more_than_a_hundred_cells_can_all_be_found() -> None:
     assert average_precision([crowd], np.arange(1))[0] == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(("shift_um", "found"), [(9.9, 1.0), (10.1, 0.0)])
-def test_ap_by_centre_counts_up_to_its_distance(shift_um: float, found: float) -> None:
-    one = field([(100.0, 100.0)], [0], [(100.0 + shift_um / MPP, 100.0)], [0], [0.9])
-    assert average_precision([one], np.arange(1), 10.0)[0] == pytest.approx(found)
+@pytest.mark.parametrize(("shift_um", "expected"), [(9.9, 1.0), (10.1, 0.0)])
+def test_ap_by_centre_counts_up_to_its_distance(shift_um: float, expected: float) -> None:
+    result = field([(100.0, 100.0)], [0], [(100.0 + shift_um / MPP, 100.0)], [0], [0.9])
+    assert average_precision([result], np.arange(1), 10.0)[0] == pytest.approx(expected)
 
 
 points = st.lists(
@@ -103,13 +103,13 @@ points = st.lists(
 @given(points, points)
 @settings(deadline=None, max_examples=100)
 def test_pairs_are_one_to_one_as_many_and_as_near_as_can_be(
-    cells: list[tuple[float, float]], found: list[tuple[float, float]]
+    cells: list[tuple[float, float]], detected: list[tuple[float, float]]
 ) -> None:
-    one = field(cells, [0] * len(cells), found, [0] * len(found), [0.5] * len(found))
-    pairs = pair_cells(one)
+    result = field(cells, [0] * len(cells), detected, [0] * len(detected), [0.5] * len(detected))
+    pairs = pair_cells(result)
     assert len(set(pairs[:, 0])) == len(set(pairs[:, 1])) == len(pairs)
     distance = np.linalg.norm(
-        one.true_centre_xy[:, None].astype(float) - one.centre_xy[None].astype(float), axis=2
+        result.true_centre_xy[:, None].astype(float) - result.centre_xy[None].astype(float), axis=2
     )
     distance = distance * MPP
     assert (distance[pairs[:, 0], pairs[:, 1]] <= 10.0).all()
@@ -128,14 +128,14 @@ def _most_pairs(distance_um: NDArray[np.float64]) -> int:
 
 
 def test_confusion_counts_missed_invented_and_mistaken_cells() -> None:
-    one = field(
+    result = field(
         [(100.0, 100.0), (300.0, 300.0), (500.0, 500.0)],
         [0, 1, 1],
         [(102.0, 100.0), (300.0, 300.0), (900.0, 900.0)],
         [0, 0, 1],
         [0.9, 0.8, 0.7],
     )
-    assert confusion_matrix([one], 2).tolist() == [[1, 0, 0], [1, 0, 1], [0, 1, 0]]
+    assert confusion_matrix([result], 2).tolist() == [[1, 0, 0], [1, 0, 1], [0, 1, 0]]
 
 
 def test_rates_count_wrong_side_and_missed_cells() -> None:

@@ -48,9 +48,9 @@ def test_head_and_loss_are_made_for_the_classes_of_the_data() -> None:
 
 def with_value(place: str, value: Any) -> dict[str, Any]:
     description = describe_network()
-    *way, last = place.split(".")
+    *parents, last = place.split(".")
     inner: Any = description
-    for key in way:
+    for key in parents:
         inner = inner[key]
     inner[last] = value
     return description
@@ -129,12 +129,12 @@ def test_a_network_of_a_million_layers_is_refused_before_it_is_made(
     description["bbox_head"] |= change
     with pytest.raises(BundleError, match="more than 10000 parts"):
         outline_network(description)
-    # The next one is counted anew.
+    # The count begins anew for the next network.
     assert outline_network(describe_network())
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "most"),
+    ("key", "value", "limit"),
     [
         ("num_points", 10**10, 225),
         ("num_points", float("nan"), 225),
@@ -146,24 +146,22 @@ def test_a_network_of_a_million_layers_is_refused_before_it_is_made(
     ],
 )
 def test_what_would_fill_the_memory_outside_the_outline_is_refused_by_name(
-    key: str, value: Any, most: int
+    key: str, value: Any, limit: int
 ) -> None:
     description = with_value(f"bbox_head.{key}", value)
-    with pytest.raises(
-        BundleError, match=rf"bbox_head\.{key} = .* is too large: {most} is the most"
-    ):
+    with pytest.raises(BundleError, match=rf"bbox_head\.{key} = .* is too large: at most {limit}$"):
         check_description(description)
 
 
 def test_another_threads_networks_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     num_modules = sum(1 for _ in build_network(describe_network()).modules())
     monkeypatch.setattr("models.network.build.MAX_MODULES", num_modules + 5)
-    for_others = nn.Sequential()
+    other_modules = nn.Sequential()
     with _limit_modules():
-        elsewhere = Thread(
-            target=lambda: [for_others.append(nn.ReLU()) for _ in range(num_modules + 50)]
+        other_thread = Thread(
+            target=lambda: [other_modules.append(nn.ReLU()) for _ in range(num_modules + 50)]
         )
-        elsewhere.start()
-        elsewhere.join()
+        other_thread.start()
+        other_thread.join()
         nn.Sequential(nn.ReLU())
-    assert len(for_others) == num_modules + 50
+    assert len(other_modules) == num_modules + 50

@@ -1,4 +1,4 @@
-"""An ensemble says the mean of what its members say, in both engines, and ships as one bundle."""
+"""An ensemble outputs the mean of its members, in both engines, and ships as a single bundle."""
 
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ def make_member(folder: Path, seed: int, **changes: Any) -> Path:
 
 
 def combine(tmp_path: Path, *seeds: int) -> Path:
-    members = [str(make_member(tmp_path / f"m{index}", s)) for index, s in enumerate(seeds)]
+    members = [str(make_member(tmp_path / f"m{index}", seed)) for index, seed in enumerate(seeds)]
     combine_bundles(members, tmp_path / "both", "both")
     return tmp_path / "both"
 
@@ -58,10 +58,10 @@ def test_outputs_are_the_mean_of_the_members(detector: str) -> None:
     )
     pixels = torch.randn(1, 3, 64, 64)
     together = raw_outputs(ensemble, pixels)
-    alone = [raw_outputs(one, pixels) for one in ensemble.members]
+    alone = [raw_outputs(network, pixels) for network in ensemble.members]
     assert not torch.allclose(alone[0][0], alone[1][0])
-    for mean, *each in zip(together, *alone, strict=True):
-        torch.testing.assert_close(mean, torch.stack(each).mean(dim=0), rtol=1e-4, atol=1e-5)
+    for mean, *of_members in zip(together, *alone, strict=True):
+        torch.testing.assert_close(mean, torch.stack(of_members).mean(dim=0), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
@@ -77,17 +77,19 @@ def test_its_bundle_has_every_members_weights_once(tmp_path: Path) -> None:
     folder = combine(tmp_path, 1, 2)
     model = read_model(folder)
     assert model.name == "both"
-    assert [one["type"] for one in model.network["members"]] == ["FCOS", "FCOS"]
-    sizes = [(one / "weights.safetensors").stat().st_size for one in (folder, tmp_path / "m0")]
+    assert [member["type"] for member in model.network["members"]] == ["FCOS", "FCOS"]
+    sizes = [
+        (bundle / "weights.safetensors").stat().st_size for bundle in (folder, tmp_path / "m0")
+    ]
     assert sizes[0] < 2.2 * sizes[1]
 
 
 def test_members_of_other_input_or_number_are_refused(tmp_path: Path) -> None:
     first = make_member(tmp_path / "m0", 0)
     spec = describe_model()["input"] | {"mpp": 0.9}
-    other = make_member(tmp_path / "m1", 0, input=spec)
+    second = make_member(tmp_path / "m1", 0, input=spec)
     with pytest.raises(BundleError, match="m1 has other input"):
-        combine_bundles([str(first), str(other)], tmp_path / "both", "both")
+        combine_bundles([str(first), str(second)], tmp_path / "both", "both")
     with pytest.raises(BundleError, match="at least two bundles, not 1"):
         combine_bundles([str(first)], tmp_path / "both", "both")
     assert not (tmp_path / "both").exists()
@@ -97,9 +99,9 @@ def test_members_whose_heads_read_boxes_otherwise_are_refused(tmp_path: Path) ->
     first = make_member(tmp_path / "m0", 0)
     network = describe_network()
     network["bbox_head"]["norm_on_bbox"] = False
-    other = make_member(tmp_path / "m1", 0, network=network)
+    second = make_member(tmp_path / "m1", 0, network=network)
     with pytest.raises(BundleError, match=r"m1 has another network\.bbox_head"):
-        combine_bundles([str(first), str(other)], tmp_path / "both", "both")
+        combine_bundles([str(first), str(second)], tmp_path / "both", "both")
 
 
 def test_members_may_differ_in_the_norm_of_their_heads(tmp_path: Path) -> None:
@@ -116,16 +118,16 @@ def test_a_member_on_another_grid_is_refused(tmp_path: Path) -> None:
     first = make_member(tmp_path / "m0", 0)
     network = describe_network()
     network["neck"] |= {"start_level": 1, "num_outs": 1}
-    other = make_member(tmp_path / "m1", 0, network=network)
+    second = make_member(tmp_path / "m1", 0, network=network)
     with pytest.raises(BundleError, match="m1 gives outputs of other sizes"):
-        combine_bundles([str(first), str(other)], tmp_path / "both", "both")
+        combine_bundles([str(first), str(second)], tmp_path / "both", "both")
 
 
 def test_a_damaged_member_is_named(tmp_path: Path) -> None:
-    first, other = make_member(tmp_path / "m0", 0), make_member(tmp_path / "m1", 1)
-    (other / "weights.safetensors").write_bytes(b"damaged")
+    first, second = make_member(tmp_path / "m0", 0), make_member(tmp_path / "m1", 1)
+    (second / "weights.safetensors").write_bytes(b"damaged")
     with pytest.raises(BundleError, match=r"m1/weights\.safetensors"):
-        combine_bundles([str(first), str(other)], tmp_path / "both", "both")
+        combine_bundles([str(first), str(second)], tmp_path / "both", "both")
 
 
 def test_heads_of_two_kinds_are_refused() -> None:

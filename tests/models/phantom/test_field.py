@@ -19,8 +19,8 @@ def test_a_field_has_the_size_and_cells_asked_for() -> None:
 def test_the_same_seed_draws_the_same_field() -> None:
     first = draw_field(4, 200, 200, 0.49, 5, {"LSIL": 1.0})
     again = draw_field(4, 200, 200, 0.49, 5, {"LSIL": 1.0})
-    for one, other in zip(first, again, strict=True):
-        assert (one == other).all()
+    for array, repeated in zip(first, again, strict=True):
+        assert (array == repeated).all()
 
 
 def test_an_empty_field_is_bright() -> None:

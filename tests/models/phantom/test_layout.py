@@ -11,8 +11,8 @@ from models.phantom.layout import EDGE_UM, LABEL_OF, MIN_NUCLEUS_DISTANCE_UM, la
 @given(st.integers(0, 1000), st.integers(0, 60))
 @settings(deadline=None, max_examples=25)
 def test_nuclei_keep_their_distance_and_stay_on_the_slide(seed: int, num_cells: int) -> None:
-    things = lay_out(seed, 600.0, 500.0, num_cells, {"NILM": 0.8, "SCC": 0.2})
-    cells = [thing for thing in things if thing.kind in LABEL_OF]
+    objects = lay_out(seed, 600.0, 500.0, num_cells, {"NILM": 0.8, "SCC": 0.2})
+    cells = [phantom_object for phantom_object in objects if phantom_object.kind in LABEL_OF]
     assert len(cells) == num_cells
     centres = np.array([(cell.x_um, cell.y_um) for cell in cells]).reshape(-1, 2)
     assert (centres >= EDGE_UM).all()
@@ -22,10 +22,12 @@ def test_nuclei_keep_their_distance_and_stay_on_the_slide(seed: int, num_cells: 
 
 
 def test_there_is_more_than_cells_on_a_slide() -> None:
-    kinds = {thing.kind for thing in lay_out(1, 2000.0, 2000.0, 200, {"NILM": 1.0})}
+    kinds = {
+        phantom_object.kind for phantom_object in lay_out(1, 2000.0, 2000.0, 200, {"NILM": 1.0})
+    }
     assert kinds == {"NILM", "inflammatory", "debris"}
 
 
 def test_things_have_looks_of_their_own() -> None:
-    things = lay_out(1, 1000.0, 1000.0, 80, {"NILM": 1.0})
-    assert len({thing.seed for thing in things}) == len(things)
+    objects = lay_out(1, 1000.0, 1000.0, 80, {"NILM": 1.0})
+    assert len({phantom_object.seed for phantom_object in objects}) == len(objects)

@@ -86,11 +86,11 @@ def test_same_seed_same_file_other_seed_other_cells(slide: Path, tmp_path: Path)
 
 
 def test_a_region_is_the_same_however_the_slide_is_cut() -> None:
-    things = lay_out(3, 400.0, 300.0, 30, {"NILM": 1.0})
-    scene = make_scene(3, things, 0.25)
-    whole = render_region(scene, 0, 0, 800, 600)
+    objects = lay_out(3, 400.0, 300.0, 30, {"NILM": 1.0})
+    scene = make_scene(3, objects, 0.25)
+    full = render_region(scene, 0, 0, 800, 600)
     part = render_region(scene, 310, 170, 200, 150)
-    difference = np.abs(whole[170:320, 310:510].astype(int) - part)
+    difference = np.abs(full[170:320, 310:510].astype(int) - part)
     # Blurred sums are rounded in another order: one grey level at most.
     assert difference.max() <= 1
 

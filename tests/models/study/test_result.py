@@ -16,7 +16,7 @@ def test_a_result_is_read_as_it_was_written_over_what_was_there(tmp_path: Path) 
     for result in (RESULTS[0], RESULTS[1].model_copy(update={"adopted_from": "other/a"})):
         write_result(result, path)
         assert load_result(path) == result
-    assert [one.name for one in path.parent.iterdir()] == ["a.json"]
+    assert [file.name for file in path.parent.iterdir()] == ["a.json"]
     assert "adopted_from" in json.loads(path.read_text())
 
 

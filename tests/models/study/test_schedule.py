@@ -15,7 +15,7 @@ from models.errors import StudyError
 from models.study.plots import draw_study
 from models.study.result import load_result
 from models.study.run import finish_run
-from models.study.schedule import RunReport, Where, read_results, run_study
+from models.study.schedule import RunReport, StudyFolders, read_results, run_study
 from models.study.spec import Run
 from tests.models.small_training import make_config, write_fields
 from tests.service.running_server import ROOT, wait_for
@@ -34,16 +34,16 @@ def make_run(loss: str, fold: int = 1, lr: float = 1e-3, epochs: int = 2) -> Run
 def test_a_study_runs_in_processes_and_a_failed_run_stops_no_other(
     fields: Path, tmp_path: Path
 ) -> None:
-    where = Where(fields, tmp_path / "scratch", tmp_path / "runs")
+    folders = StudyFolders(fields, tmp_path / "scratch", tmp_path / "runs")
     runs = [make_run("a"), make_run("broken", lr=1e30), make_run("b")]
-    seen: list[RunReport] = []
-    failed = run_study(runs, where, 2, "cpu", None, seen.append)
+    reports: list[RunReport] = []
+    failed = run_study(runs, folders, 2, "cpu", None, reports.append)
     assert [report.run_id for report in failed] == ["broken--fold1--seed0"]
     assert "not finite" in str(failed[0].error)
-    assert {report.run_id for report in seen if report.done} == {run.id for run in runs}
-    results = read_results(runs, where)
+    assert {report.run_id for report in reports if report.done} == {run.id for run in runs}
+    results = read_results(runs, folders)
     assert [result.options["loss"] for result in results] == ["a", "b"]
-    assert not (where.scratch_dir / runs[0].id).exists()
+    assert not (folders.scratch_dir / runs[0].id).exists()
     for path in draw_study(results, tmp_path / "plots"):
         assert path.read_bytes().startswith(b"\x89PNG")
 
@@ -68,24 +68,27 @@ def test_a_finished_run_is_not_run_again(fields: Path, tmp_path: Path) -> None:
 
 
 def test_a_result_on_other_fields_is_neither_kept_nor_adopted(fields: Path, tmp_path: Path) -> None:
-    run, one = make_run("a"), Where(fields, tmp_path / "scratch", tmp_path / "one" / "runs")
-    finish_run(run, fields, tmp_path / "scratch", one.result_path(run), "cpu")
-    other = write_fields(tmp_path / "other", num_fields=8)
+    run, first = (
+        make_run("a"),
+        StudyFolders(fields, tmp_path / "scratch", tmp_path / "one" / "runs"),
+    )
+    finish_run(run, fields, tmp_path / "scratch", first.result_path(run), "cpu")
+    other_fields = write_fields(tmp_path / "other", num_fields=8)
     with pytest.raises(StudyError, match="is a result on other fields"):
-        run_study([run], replace(one, data=other), 1, "cpu", 0.0)
-    two = Where(other, tmp_path / "scratch", tmp_path / "two" / "runs", tmp_path)
-    assert run_study([run], two, 1, "cpu", 0.0) == []
-    assert not two.results_dir.exists()
+        run_study([run], replace(first, data=other_fields), 1, "cpu", 0.0)
+    second = StudyFolders(other_fields, tmp_path / "scratch", tmp_path / "two" / "runs", tmp_path)
+    assert run_study([run], second, 1, "cpu", 0.0) == []
+    assert not second.results_dir.exists()
 
 
 def test_a_run_ends_with_its_study_even_if_that_is_killed(fields: Path, tmp_path: Path) -> None:
     program = (
         "from pathlib import Path\n"
-        "from models.study.schedule import Where, run_study\n"
+        "from models.study.schedule import StudyFolders, run_study\n"
         "from tests.models.study.test_schedule import make_run\n"
         "if __name__ == '__main__':\n"
-        f"    where = Where(Path({str(fields)!r}), Path('scratch'), Path('runs'))\n"
-        "    run_study([make_run('long', epochs=10_000)], where, 1, 'cpu', None)\n"
+        f"    folders = StudyFolders(Path({str(fields)!r}), Path('scratch'), Path('runs'))\n"
+        "    run_study([make_run('long', epochs=10_000)], folders, 1, 'cpu', None)\n"
     )
     (tmp_path / "program.py").write_text(program)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -94,23 +97,23 @@ def test_a_run_ends_with_its_study_even_if_that_is_killed(fields: Path, tmp_path
     try:
         wait_for((tmp_path / "scratch" / "long--fold1--seed0" / "checkpoint.pt").exists, 60)
         spawned = psutil.Process(study.pid).children(recursive=True)
-        assert any("spawn_main" in " ".join(one.cmdline()) for one in spawned)
+        assert any("spawn_main" in " ".join(process.cmdline()) for process in spawned)
         study.kill()
         study.wait()
         _, alive = psutil.wait_procs(spawned, timeout=30)
         assert alive == []
     finally:
         study.kill()
-        for one in spawned:
+        for process in spawned:
             with suppress(psutil.NoSuchProcess):
-                one.kill()
+                process.kill()
 
 
 def test_no_run_is_started_after_the_time_given(fields: Path, tmp_path: Path) -> None:
-    where = Where(fields, tmp_path / "scratch", tmp_path / "runs")
-    assert run_study([make_run("a")], where, 1, "cpu", 0.0) == []
+    folders = StudyFolders(fields, tmp_path / "scratch", tmp_path / "runs")
+    assert run_study([make_run("a")], folders, 1, "cpu", 0.0) == []
     with pytest.raises(StudyError, match="no run of this study is finished"):
-        read_results([make_run("a")], where)
+        read_results([make_run("a")], folders)
 
 
 def test_a_result_of_another_configuration_is_refused(fields: Path, tmp_path: Path) -> None:
@@ -128,15 +131,15 @@ def test_a_result_of_another_configuration_is_refused(fields: Path, tmp_path: Pa
 def test_what_a_study_beside_has_done_is_adopted_not_trained_again(
     fields: Path, tmp_path: Path
 ) -> None:
-    first = Where(fields, tmp_path / "scratch", tmp_path / "one" / "runs")
+    first = StudyFolders(fields, tmp_path / "scratch", tmp_path / "one" / "runs")
     finish_run(make_run("a"), fields, tmp_path / "scratch", first.result_path(make_run("a")), "cpu")
-    second = Where(fields, tmp_path / "scratch", tmp_path / "two" / "runs", tmp_path)
+    second = StudyFolders(fields, tmp_path / "scratch", tmp_path / "two" / "runs", tmp_path)
     same = replace(make_run("a"), id="b--fold1--seed0", options={"change": "b"})
     assert run_study([same, make_run("c", lr=2e-3)], second, 1, "cpu", 0.0) == []
     adopted = read_results([same], second)[0]
     assert adopted.adopted_from == "one/a--fold1--seed0"
     assert adopted.options == {"change": "b"}
     assert len(list(second.results_dir.iterdir())) == 1
-    third = Where(fields, tmp_path / "scratch", tmp_path / "three" / "runs")
+    third = StudyFolders(fields, tmp_path / "scratch", tmp_path / "three" / "runs")
     assert run_study([same], third, 1, "cpu", 0.0) == []
     assert not third.results_dir.exists()

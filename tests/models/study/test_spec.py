@@ -59,9 +59,9 @@ def test_changes_are_those_of_the_study_then_the_option_then_the_override() -> N
     assert changed.config.network["type"] == "YOLOF"
     assert (changed.config.train.epochs, changed.config.train.lr) == (9, 0.5)
     assert changed.config.train.seed == 2
-    other = runs["fcos--0.8-0.8--fold0--seed0"]
-    assert other.config.train.epochs == 7
-    assert other.config.network["bbox_head"]["loss_cls"] == {"type": "X"}
+    changed = runs["fcos--0.8-0.8--fold0--seed0"]
+    assert changed.config.train.epochs == 7
+    assert changed.config.network["bbox_head"]["loss_cls"] == {"type": "X"}
 
 
 def test_runs_that_would_share_a_file_are_refused() -> None:

@@ -55,17 +55,17 @@ def make_network(epochs: Epochs) -> nn.Module:
 
 def denoised(epochs: Epochs, run_dir: Path) -> tuple[dict[str, Tensor], list[float]]:
     network = make_network(epochs)
-    seen: list[float] = []
-    denoise(network, epochs, run_dir, lambda epoch, iteration, loss: seen.append(loss))
-    return network.state_dict(), seen
+    losses: list[float] = []
+    denoise(network, epochs, run_dir, lambda epoch, iteration, loss: losses.append(loss))
+    return network.state_dict(), losses
 
 
 def test_it_ends_better_than_the_mean_colour_of_all_fields(fields: Path, tmp_path: Path) -> None:
     epochs = make_epochs(fields, 30, lr=5e-3)
     _, losses = denoised(epochs, tmp_path)
-    look = epochs.config.input
+    input_model = epochs.config.input
     pixels = torch.cat([batch[0] for batch in without_labels(epochs).batches(0)])
-    clean = normalise(pixels, look.mean_rgb, look.std_rgb)
+    clean = normalise(pixels, input_model.mean_rgb, input_model.std_rgb)
     constant = clean.mean((0, 2, 3), keepdim=True).expand_as(clean)
     assert np.mean(losses[-6:]) < 0.85 * smooth_l1_loss(constant, clean).item()
 
@@ -81,8 +81,8 @@ def test_the_backbone_and_the_neck_learn_and_the_head_stays(fields: Path, tmp_pa
 def test_no_label_is_looked_at(fields: Path, tmp_path: Path) -> None:
     epochs = make_epochs(fields)
 
-    cells_gone = [Sample(one.pixels, NO_BOX, NO_LABEL) for one in epochs.samples]
-    bare = replace(epochs, samples=cells_gone)
+    without_cells = [Sample(sample.pixels, NO_BOX, NO_LABEL) for sample in epochs.samples]
+    bare = replace(epochs, samples=without_cells)
     assert denoised(epochs, tmp_path)[1] == denoised(bare, tmp_path)[1]
 
 
@@ -91,14 +91,18 @@ def test_every_field_is_seen_once_an_epoch_with_nothing_drawn_or_pasted(fields: 
     samples = list(epochs.samples)
     # One class on one field alone: with labels it would be drawn more often.
     samples[0] = Sample(samples[0].pixels, samples[0].bbox_xyxy, np.ones_like(samples[0].label))
-    samples[1:] = [Sample(one.pixels, one.bbox_xyxy, 0 * one.label) for one in samples[1:]]
+    samples[1:] = [
+        Sample(sample.pixels, sample.bbox_xyxy, 0 * sample.label) for sample in samples[1:]
+    ]
     epochs = replace(epochs, samples=samples, cuts=cut_rare_cells(samples, 2))
     assert len(epochs.crops(0)) > 12
     unlabelled = without_labels(epochs)
     assert unlabelled.config.train.epochs == 3
     crops = unlabelled.crops(0)
     assert len(crops) == 6
-    bare = replace(unlabelled, samples=[Sample(one.pixels, NO_BOX, NO_LABEL) for one in samples])
+    bare = replace(
+        unlabelled, samples=[Sample(sample.pixels, NO_BOX, NO_LABEL) for sample in samples]
+    )
     assert all(torch.equal(crops[i][0], bare.crops(0)[i][0]) for i in range(6))
 
 
@@ -107,8 +111,8 @@ def test_whole_squares_are_blanked(num: int, height: int, width: int, seed: int)
     blanked = blank_squares((num, height, width), np.random.default_rng(seed))
     assert blanked.shape == (num, 1, height, width)
     for square in blanked.split(BLANK_PX, 2):
-        for one in square.split(BLANK_PX, 3):
-            assert all(bool(crop.all()) or not bool(crop.any()) for crop in one)
+        for column in square.split(BLANK_PX, 3):
+            assert all(bool(crop.all()) or not bool(crop.any()) for crop in column)
 
 
 @given(st.integers(1, 4), st.integers(1, 300), st.integers(0, 2**32 - 1))
@@ -123,7 +127,7 @@ def test_as_many_squares_of_every_crop_are_blanked(num: int, side: int, seed: in
 def test_only_what_was_blanked_counts(fields: Path) -> None:
     """A decoder that is right there and wrong everywhere else has no loss, whatever the noise."""
     pixels = next(without_labels(make_epochs(fields)).batches(0))[0]
-    look = InputModel(
+    input_model = InputModel(
         mpp=0.5, tile_size_px=128, overlap_px=32, mean_rgb=(127.5,) * 3, std_rgb=(128.0,) * 3
     )
 
@@ -133,11 +137,12 @@ def test_only_what_was_blanked_counts(fields: Path) -> None:
             self.error = nn.Parameter(torch.tensor(error))
 
         def forward(self, damaged: Tensor) -> Tensor:
-            clean = normalise(pixels, look.mean_rgb, look.std_rgb)
+            clean = normalise(pixels, input_model.mean_rgb, input_model.std_rgb)
             return torch.where(damaged == 0, clean + self.error, clean + 5)
 
     right, wrong = (
-        fill_in(Knows(error), pixels, look, np.random.default_rng(0)).item() for error in (0.0, 3.0)
+        fill_in(Knows(error), pixels, input_model, np.random.default_rng(0)).item()
+        for error in (0.0, 3.0)
     )
     assert right == pytest.approx(0.0, abs=1e-6)
     assert wrong == pytest.approx(2.5, abs=1e-5)
@@ -150,8 +155,8 @@ def test_pixels_come_back_where_they_were_whatever_the_crop(fields: Path, side: 
     assert back % denoiser.stride == 0
     assert abs(back - side) < denoiser.stride
     pixels = torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8)
-    look = make_config().input
-    assert fill_in(denoiser, pixels, look, np.random.default_rng(0)).isfinite()
+    input_model = make_config().input
+    assert fill_in(denoiser, pixels, input_model, np.random.default_rng(0)).isfinite()
 
 
 def test_looking_for_the_stride_leaves_the_network_as_it_was(fields: Path) -> None:
@@ -182,8 +187,8 @@ def test_a_run_denoises_first_and_an_interrupted_one_does_not_again(
     fields: Path, tmp_path: Path
 ) -> None:
     config = make_config(denoise_epochs=1)
-    whole: list[TrainProgress] = []
-    first = learn(config, read_coco(fields), tmp_path / "whole", OPTIONS, whole.append)
+    uninterrupted: list[TrainProgress] = []
+    first = learn(config, read_coco(fields), tmp_path / "whole", OPTIONS, uninterrupted.append)
 
     class Cut(Exception):
         pass
@@ -198,15 +203,17 @@ def test_a_run_denoises_first_and_an_interrupted_one_does_not_again(
     assert saved is not None
     assert saved["epoch"] == 0
     assert saved["train_s"] > 0
-    rest: list[TrainProgress] = []
-    second = learn(config, read_coco(fields), tmp_path / "cut", OPTIONS, rest.append)
-    assert [one.stage for one in whole[:3]] == ["denoising"] * 3
-    assert {one.stage for one in rest} == {"labels"}
-    assert rest == whole[3:]
+    resumed: list[TrainProgress] = []
+    second = learn(config, read_coco(fields), tmp_path / "cut", OPTIONS, resumed.append)
+    assert [progress.stage for progress in uninterrupted[:3]] == ["denoising"] * 3
+    assert {progress.stage for progress in resumed} == {"labels"}
+    assert resumed == uninterrupted[3:]
     plain = learn(make_config(), read_coco(fields), tmp_path / "plain", OPTIONS)
-    ours, again, other = (one.network.state_dict() for one in (first, second, plain))
-    assert all(torch.equal(ours[key], again[key]) for key in ours)
-    assert not all(torch.equal(ours[key], other[key]) for key in ours)
+    weights, again, plain_weights = (
+        learned.network.state_dict() for learned in (first, second, plain)
+    )
+    assert all(torch.equal(weights[key], again[key]) for key in weights)
+    assert not all(torch.equal(weights[key], plain_weights[key]) for key in weights)
 
 
 def test_a_run_of_a_version_that_did_not_know_of_it_goes_on(fields: Path, tmp_path: Path) -> None:

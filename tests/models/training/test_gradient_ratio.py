@@ -74,8 +74,8 @@ def test_restored_it_goes_on_where_it_was() -> None:
     loss, ratio = watched(2)
     loss(torch.ones(3, 2), torch.tensor([0, 1, 2]))
     ratio.end_epoch()
-    other = GradientRatio(2)
-    other.restore(ratio.checkpoint())
-    other.end_epoch()
+    restored = GradientRatio(2)
+    restored.restore(ratio.checkpoint())
+    restored.end_epoch()
     assert len(ratio.ratio_by_epoch) == 1
-    assert other.ratio_by_epoch == [ratio.ratio_by_epoch[0]] * 2
+    assert restored.ratio_by_epoch == [ratio.ratio_by_epoch[0]] * 2

@@ -53,9 +53,9 @@ def test_every_process_has_as_many_batches_and_no_crop_twice(tmp_path: Path) -> 
 
     def batches(ranks: Ranks) -> list[bytes]:
         epochs = Epochs(config, samples, [], 2, 0, 1, ranks=ranks)
-        found = [pixels.numpy().tobytes() for pixels, _, _ in epochs.batches(0)]
-        assert len(found) == epochs.count_iterations()
-        return found
+        batches = [pixels.numpy().tobytes() for pixels, _, _ in epochs.batches(0)]
+        assert len(batches) == epochs.count_iterations()
+        return batches
 
     alone = batches(Ranks())
     first, second = batches(Ranks(0, 2)), batches(Ranks(1, 2))
@@ -78,4 +78,7 @@ def test_two_processes_end_with_the_same_weights_and_the_first_writes(tmp_path: 
     assert all(torch.equal(first[name], second[name]) for name in parameters)
     done = torchrun(str(fields), str(run_dir), "train", folder=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert [one.name for one in read_info(str(run_dir / "bundle")).classes] == ["NILM", "HSIL"]
+    assert [cell_class.name for cell_class in read_info(str(run_dir / "bundle")).classes] == [
+        "NILM",
+        "HSIL",
+    ]

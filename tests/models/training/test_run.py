@@ -46,22 +46,22 @@ def weights(bundle: Path) -> dict[str, np.ndarray]:
 
 
 def same(first: Path, second: Path) -> bool:
-    one, other = weights(first), weights(second)
-    return all(np.array_equal(one[name], other[name]) for name in one)
+    first_weights, second_weights = weights(first), weights(second)
+    return all(np.array_equal(first_weights[name], second_weights[name]) for name in first_weights)
 
 
 def test_a_folder_of_fields_becomes_a_detector_that_runs(fields: Path, tmp_path: Path) -> None:
     said: list[str] = []
-    seen: list[TrainProgress] = []
+    progress: list[TrainProgress] = []
     bundle = run_training(
-        make_config(), fields, tmp_path / "run", options(fold=1), seen.append, said.append
+        make_config(), fields, tmp_path / "run", options(fold=1), progress.append, said.append
     )
     info = read_info(str(bundle))
-    assert [one.name for one in info.classes] == ["NILM", "HSIL"]
+    assert [cell_class.name for cell_class in info.classes] == ["NILM", "HSIL"]
     assert said[0].startswith("3 fields, 18 cells: NILM ")
     assert any(line.startswith("epoch 1: mAP50") for line in said)
     assert any(line.startswith("at the end: mAP50") for line in said)
-    assert [one.iteration for one in seen] == list(range(1, seen[-1].num_iterations + 1))
+    assert [step.iteration for step in progress] == list(range(1, progress[-1].num_iterations + 1))
     tile = draw_field(9, 128, 128, 0.5, 3, {"NILM": 1.0})[0]
     load_detector(str(bundle), engine="torch").detect(TileBatch(tile[None], np.zeros((1, 2)), 1.0))
     assert "held-out fields" in (bundle / "card.md").read_text()
@@ -73,9 +73,9 @@ def test_the_same_seed_trains_the_same_weights_with_any_number_of_workers(
 ) -> None:
     first = run_training(make_config(), fields, tmp_path / "a", options())
     second = run_training(make_config(), fields, tmp_path / "b", options(num_workers=2))
-    other = run_training(make_config(seed=1), fields, tmp_path / "c", options())
+    other_seed = run_training(make_config(seed=1), fields, tmp_path / "c", options())
     assert same(first, second)
-    assert not same(first, other)
+    assert not same(first, other_seed)
 
 
 def seconds(run_dir: Path) -> float:
@@ -97,7 +97,7 @@ def test_an_interrupted_run_ends_as_one_that_was_not(
 ) -> None:
     config = make_config()
     config.network["bbox_head"]["loss_cls"] = loss
-    whole = run_training(config, fields, tmp_path / "whole", options())
+    uninterrupted = run_training(config, fields, tmp_path / "uninterrupted", options())
 
     def interrupt(progress: TrainProgress) -> None:
         if progress.epoch == 1:
@@ -109,7 +109,7 @@ def test_an_interrupted_run_ends_as_one_that_was_not(
     resumed: list[TrainProgress] = []
     cut = run_training(config, fields, tmp_path / "cut", options(), resumed.append)
     assert resumed[0].epoch == 1
-    assert same(whole, cut)
+    assert same(uninterrupted, cut)
     assert seconds(tmp_path / "cut") > first_epoch_s > 0
 
 
@@ -237,11 +237,11 @@ def test_a_name_that_no_detector_can_have_is_refused_before_training(
 def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_spoilt(
     fields: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = GradLibraLoss.compute_terms
+    compute_terms = GradLibraLoss.compute_terms
 
     def spoil(loss: GradLibraLoss, logit: Tensor, target: Tensor, counted: Tensor) -> Tensor:
         # Adds 0, whose slope at 0 is endless.
-        return whole(loss, logit, target, counted) + torch.sqrt(logit * 0)
+        return compute_terms(loss, logit, target, counted) + torch.sqrt(logit * 0)
 
     monkeypatch.setattr(GradLibraLoss, "compute_terms", spoil)
     with pytest.raises(TrainingError, match="its gradient is not finite at iteration 0"):

@@ -1,5 +1,7 @@
 """Cells of fields are detected as the product counts them, and parts of them share none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,20 +51,19 @@ def test_too_few_fields_are_refused(detected: list[DetectedField]) -> None:
         split_parts(detected[:3], BETHESDA, 4)
 
 
-class FieldOfSlide(DetectedField):
-    """A field cut from a slide, four of which make one."""
-
-    @property
-    def slide(self) -> str:
-        """Of every four fields in the order of their names the same."""
-        return f"slide{int(self.field.path.stem) // 4}"
+def name_slides(detected: list[DetectedField]) -> list[DetectedField]:
+    """The same fields, every four of which are of one slide."""
+    return [
+        replace(each, field=replace(each.field, slide=f"slide {index // 4}"))
+        for index, each in enumerate(detected)
+    ]
 
 
 @pytest.mark.parametrize("num_parts", [2, 3, 6])
 def test_fields_of_one_slide_stay_in_one_part(
     detected: list[DetectedField], num_parts: int
 ) -> None:
-    of_slides = [FieldOfSlide(each.field, each.mpp, each.by_augmentation) for each in detected]
+    of_slides = name_slides(detected)
     parts = split_parts(of_slides, BETHESDA, num_parts)
     assert sum(len(part) for part in parts) == len(detected)
     slides = [{field.slide for field in part} for part in parts]
@@ -72,6 +73,6 @@ def test_fields_of_one_slide_stay_in_one_part(
 
 
 def test_parts_need_as_many_slides(detected: list[DetectedField]) -> None:
-    of_slides = [FieldOfSlide(each.field, each.mpp, each.by_augmentation) for each in detected]
+    of_slides = name_slides(detected)
     with pytest.raises(DatasetError, match="of 6 slides cannot be split in 7 parts"):
         split_parts(of_slides, BETHESDA, 7)

@@ -116,7 +116,8 @@ def test_a_page_that_is_no_level_is_left_out_and_told(
     assert analysis.slide.level_downsamples == (1.0,)
     (sentence,) = analysis.slide.left_out_levels
     assert "level 1" in sentence
-    assert analysis.report.provenance["slide"]["left_out_levels"] == (sentence,)
+    assert analysis.report.provenance.slide.left_out_levels == (sentence,)
+    assert sentence in [flag.text for flag in analysis.report.quality]
 
 
 def test_a_wrong_page_does_not_cost_the_right_ones(tmp_path: Path, picture: Pixels) -> None:

@@ -67,10 +67,10 @@ def test_every_kind_of_head_gives_the_same_cells_in_both_engines(name: str) -> N
     reference = make_detector(model, network, "torch", full_precision=True)
     other = make_detector(model, network, "openvino", full_precision=True)
     # Converted for one tile when loaded, so two are also another shape.
-    expected, found = reference.detect(batch(2)), other.detect(batch(2))
+    expected, detected = reference.detect(batch(2)), other.detect(batch(2))
     assert len(expected) > 20
-    assert len(found) == pytest.approx(len(expected), rel=0.01, abs=2)
-    assert share_matched(expected, found) >= 0.99
+    assert len(detected) == pytest.approx(len(expected), rel=0.01, abs=2)
+    assert share_matched(expected, detected) >= 0.99
 
 
 @pytest.mark.parametrize("name", ["ATSS", "RepPointsDetector"])
@@ -83,9 +83,9 @@ def test_fields_of_another_size_than_a_tile_give_the_same_cells(name: str) -> No
     for height, width in ((160, 224), (96, 320)):
         pixels = draw_field(height, width, height, 0.5, 8, {"NILM": 0.6, "HSIL": 0.4})[0]
         field = TileBatch(pixels[None], np.zeros((1, 2)), 1.0)
-        expected, found = reference.detect(field), other.detect(field)
+        expected, detected = reference.detect(field), other.detect(field)
         assert len(expected) > 10
-        assert share_matched(expected, found) >= 0.99
+        assert share_matched(expected, detected) >= 0.99
 
 
 def test_reppoints_is_exact_where_other_networks_run_in_bfloat16() -> None:
@@ -96,9 +96,9 @@ def test_reppoints_is_exact_where_other_networks_run_in_bfloat16() -> None:
     pixels = draw_field(5, 640, 320, 0.5, 20, {"NILM": 0.6, "HSIL": 0.4})[0]
     field = TileBatch(pixels[None], np.zeros((1, 2)), 1.0)
     expected = make_detector(model, network, "torch", full_precision=True).detect(field)
-    found = make_detector(model, network, "openvino").detect(field)
+    detected = make_detector(model, network, "openvino").detect(field)
     assert len(expected) > 10
-    assert share_matched(expected, found) >= 0.99
+    assert share_matched(expected, detected) >= 0.99
 
 
 def test_bfloat16_finds_about_the_same_cells(detectors: dict[str, Detector]) -> None:
@@ -115,12 +115,12 @@ def test_the_shipped_detector_finds_the_same_cells_however_it_is_run() -> None:
     ]
     tiles = TileBatch(np.stack(fields), np.zeros((2, 2)), 1.0)
     reference = load_detector("default", engine="torch").detect(tiles)
-    found = load_detector("default", engine="openvino").detect(tiles)
+    detected = load_detector("default", engine="openvino").detect(tiles)
     assert len(reference) > 30
-    assert len(found) == pytest.approx(len(reference), rel=0.01, abs=2)
+    assert len(detected) == pytest.approx(len(reference), rel=0.01, abs=2)
     # Either may run in bfloat16, so one cell or two may be at a threshold; the map to probabilities
     # is twice as steep as the network's own scores.
-    assert share_matched(reference, found, score=0.06) >= 1 - 2 / len(reference)
+    assert share_matched(reference, detected, score=0.06) >= 1 - 2 / len(reference)
 
 
 class NotTraceable(torch.nn.Module):
@@ -176,14 +176,14 @@ def test_a_tile_gives_the_same_cells_alone_and_in_a_batch(
 def test_boxes_are_level_zero_px_of_their_own_tile(
     detectors: dict[str, Detector], engine: str
 ) -> None:
-    found = detectors[engine].detect(batch(2))
-    assert found.bbox_xyxy.dtype == np.float32
+    detected = detectors[engine].detect(batch(2))
+    assert detected.bbox_xyxy.dtype == np.float32
     for index, (x, y) in enumerate([(0.0, 500.0), (1000.0, 500.0)]):
-        box = found.bbox_xyxy[found.tile_index == index]
+        box = detected.bbox_xyxy[detected.tile_index == index]
         assert (box[:, [0, 2]] >= x - 0.01).all()
         assert (box[:, [0, 2]] <= x + 256.01).all()
         assert (box[:, [1, 3]] >= y - 0.01).all()
-    assert (found.score >= 0.05).all()
+    assert (detected.score >= 0.05).all()
 
 
 def test_an_empty_batch_gives_nothing(detectors: dict[str, Detector]) -> None:
@@ -192,7 +192,7 @@ def test_an_empty_batch_gives_nothing(detectors: dict[str, Detector]) -> None:
 
 
 def test_engines_say_which_they_are(detectors: dict[str, Detector]) -> None:
-    assert {name: one.info.engine for name, one in detectors.items()} == {
+    assert {name: detector.info.engine for name, detector in detectors.items()} == {
         "torch": "torch",
         "openvino": "openvino",
     }

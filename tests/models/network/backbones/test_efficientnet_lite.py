@@ -1,4 +1,4 @@
-"""EfficientNet-Lite gives the features it promises, and can keep its first stages as they are."""
+"""EfficientNet-Lite has the published widths and strides, and can freeze its first stages."""
 
 import pytest
 import torch
@@ -43,13 +43,13 @@ def test_frozen_stages_learn_nothing_and_keep_their_statistics() -> None:
 @pytest.mark.parametrize("stride", [1, 2])
 def test_padding_is_that_of_tensorflow_on_even_sides(kernel_size: int, stride: int) -> None:
     backbone = EfficientNetLite(out_stages=(2,))
-    modules = [one for one in backbone.modules() if isinstance(one, nn.Conv2d)]
-    wanted = ((kernel_size,) * 2, (stride,) * 2)
-    convolutions = [one for one in modules if (one.kernel_size, one.stride) == wanted]
+    modules = [module for module in backbone.modules() if isinstance(module, nn.Conv2d)]
+    geometry = ((kernel_size,) * 2, (stride,) * 2)
+    convolutions = [conv for conv in modules if (conv.kernel_size, conv.stride) == geometry]
     assert convolutions
     conv = convolutions[0].eval()
     x = torch.randn(1, conv.in_channels, 32, 32)
-    # TensorFlow's rule: all that is missing, the smaller half before.
+    # TensorFlow pads by what is missing in total, the smaller half before.
     missing = (32 // stride - 1) * stride + kernel_size - 32
     before, after = missing // 2, missing - missing // 2
     padded = nn.functional.pad(x, (before, after, before, after))

@@ -35,7 +35,7 @@ def test_joint_odds_keep_the_order_of_certain_cells() -> None:
     assert (odds[0, 0, 0].diff() > 0).all()
 
 
-def test_quality_focal_loss_is_least_at_the_quality_asked_for() -> None:
+def test_quality_focal_loss_has_its_minimum_at_the_target_quality() -> None:
     quality = torch.tensor([0.0, 0.3, 1.0])
     exact = quality_focal_loss(torch.logit(quality, eps=1e-6), quality)
     off = quality_focal_loss(torch.logit(quality, eps=1e-6) + 1.0, quality)
@@ -70,22 +70,25 @@ def test_background_teaches_objectness_alone() -> None:
     assert losses["loss_objectness"].item() > 0
 
 
-def test_boxes_are_taught_as_fcos_teaches_them_and_objectness_its_centerness() -> None:
+def test_box_loss_is_that_of_fcos_and_the_target_of_objectness_is_its_centerness() -> None:
     torch.manual_seed(0)
-    ours, theirs = build_network(describe()).bbox_head, build_network(describe_network()).bbox_head
+    nucleus_head, fcos_head = (
+        build_network(describe()).bbox_head,
+        build_network(describe_network()).bbox_head,
+    )
     side = 96 // 4
-    logit, other = torch.randn(1, 2, side, side), torch.randn(1, 1, side, side)
+    logit, objectness = torch.randn(1, 2, side, side), torch.randn(1, 1, side, side)
     distance = torch.rand(1, 4, side, side) * 30
     boxes = torch.tensor([[20.0, 20, 62, 62], [50.0, 50, 92, 92]])
     samples = make_data_samples([boxes], [torch.tensor([0, 1])], 96, torch.device("cpu"))
     cells, meta = samples[0].gt_instances, samples[0].metainfo
-    found = ours.loss_by_feat([logit], [distance], [other], [cells], [meta])
-    expected = theirs.loss_by_feat([logit], [distance], [other], [cells], [meta])
-    torch.testing.assert_close(found["loss_bbox"], expected["loss_bbox"])
-    points = theirs.prior_generator.grid_priors([(side, side)], torch.float32, "cpu")
-    labels, wanted = theirs.get_targets(points, [cells])
+    losses = nucleus_head.loss_by_feat([logit], [distance], [objectness], [cells], [meta])
+    expected = fcos_head.loss_by_feat([logit], [distance], [objectness], [cells], [meta])
+    torch.testing.assert_close(losses["loss_bbox"], expected["loss_bbox"])
+    points = fcos_head.prior_generator.grid_priors([(side, side)], torch.float32, "cpu")
+    labels, distances = fcos_head.get_targets(points, [cells])
     on_cell = labels[0] < 2
     quality = torch.zeros(side * side)
-    quality[on_cell] = theirs.centerness_target(wanted[0][on_cell])
-    each = quality_focal_loss(other.flatten(), quality)
-    torch.testing.assert_close(found["loss_objectness"], each.sum() / quality.sum())
+    quality[on_cell] = fcos_head.centerness_target(distances[0][on_cell])
+    terms = quality_focal_loss(objectness.flatten(), quality)
+    torch.testing.assert_close(losses["loss_objectness"], terms.sum() / quality.sum())

@@ -20,8 +20,8 @@ from models.network.losses.seesaw import DenseSeesawLoss
 
 #: Class name -> class.
 LOSSES: dict[str, type[DenseSigmoidLoss]] = {
-    one.__name__: one
-    for one in (
+    loss.__name__: loss
+    for loss in (
         GradLibraLoss,
         SigmoidCrossEntropyLoss,
         DenseFocalLoss,
@@ -85,7 +85,7 @@ def draw(seed: int, num: int = 12, dtype: torch.dtype = torch.float64) -> tuple[
 
 
 def make_trained(name: str, steps: int = 3, **changes: Any) -> DenseSigmoidLoss:
-    """The same loss after some calls in training mode."""
+    """The loss after `steps` calls in training mode."""
     loss = make_loss(name, **changes)
     for step in range(steps):
         loss(*draw(100 + step))

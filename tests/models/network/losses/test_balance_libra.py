@@ -24,8 +24,8 @@ def test_the_gradient_that_is_summed_is_autograds(z: float, y: int, alpha: float
     logit = torch.tensor([[z]], dtype=torch.float64, requires_grad=True)
     target = torch.tensor([[y]], dtype=torch.float64)
     (slope,) = torch.autograd.grad(grad_libra_loss(logit, target, alpha, alpha).sum(), logit)
-    found = float(grad_libra_gradient(logit.detach(), target, alpha))
-    assert found == pytest.approx(abs(float(slope)), rel=1e-6, abs=1e-12)
+    magnitude = float(grad_libra_gradient(logit.detach(), target, alpha))
+    assert magnitude == pytest.approx(abs(float(slope)), rel=1e-6, abs=1e-12)
 
 
 @given(st.floats(-20, 20), st.sampled_from([0, 1]), st.floats(0, 1), st.floats(0, 3))
@@ -36,19 +36,19 @@ def test_a_term_is_what_its_definition_says(z: float, y: int, alpha: float, rati
     balance = 1 / (1 + math.exp(-12 * (ratio - 0.8)))
     side = 1 + 4 * (1 - balance) if y else balance
     expected = side * (g - alpha * math.sin(g)) * math.log1p(math.exp(-z if y else z))
-    found = float(loss(torch.tensor([[z]], dtype=torch.float64), torch.tensor([1 - y])))
-    assert found == pytest.approx(expected, rel=1e-6, abs=1e-9)
+    term = float(loss(torch.tensor([[z]], dtype=torch.float64), torch.tensor([1 - y])))
+    assert term == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_without_alpha_it_is_equalization_loss_v2_through_a_training(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
-    ours, theirs = BalanceLibraLoss(num_classes=3, alpha=None), EqlV2Loss(num_classes=3)
+    balance_libra, eqlv2 = BalanceLibraLoss(num_classes=3, alpha=None), EqlV2Loss(num_classes=3)
     for _ in range(3):
         logit = torch.randn(30, 3, generator=generator)
         label = torch.randint(0, 4, (30,), generator=generator)
-        torch.testing.assert_close(ours(logit, label), theirs(logit, label))
-    torch.testing.assert_close(ours.tally.neg_grad, theirs.tally.neg_grad)
+        torch.testing.assert_close(balance_libra(logit, label), eqlv2(logit, label))
+    torch.testing.assert_close(balance_libra.tally.neg_grad, eqlv2.tally.neg_grad)
 
 
 def test_it_begins_as_grad_libra_and_is_it_again_in_balance() -> None:

@@ -65,7 +65,7 @@ def test_sigmoid_score_is_the_group_probability_with_the_siblings_ruled_out() ->
     loss = DenseBalancedGroupLoss(COUNTS, [], reduction="sum")
     alone = z.clone()
     alone[:, 1:] = -80
-    at_most, equal = (math.exp(-float(loss(one, torch.tensor([0])))) for one in (z, alone))
+    at_most, equal = (math.exp(-float(loss(logit, torch.tensor([0])))) for logit in (z, alone))
     score = float(torch.sigmoid(z[0, 0]))
     assert equal == pytest.approx(score)
     assert at_most < score
@@ -85,5 +85,5 @@ def test_a_class_that_is_not_counted_does_not_compete() -> None:
     z, _ = draw(2, num=1)
     loss = DenseBalancedGroupLoss(COUNTS, [], reduction="sum")
     part = DenseBalancedGroupLoss(COUNTS[:2], [], reduction="sum")
-    found = loss(z, torch.tensor([[0, 1, -1]]))
-    torch.testing.assert_close(found, part(z[:, :2], torch.tensor([1])))
+    value = loss(z, torch.tensor([[0, 1, -1]]))
+    torch.testing.assert_close(value, part(z[:, :2], torch.tensor([1])))

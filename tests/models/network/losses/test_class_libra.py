@@ -15,7 +15,7 @@ alphas = st.floats(0, 1)
 logits = st.floats(-30, 30)
 
 
-def one(z: float, y: int, ratio: float, alpha: float = 0.8) -> float:
+def term_of(z: float, y: int, ratio: float, alpha: float = 0.8) -> float:
     alpha_pos, alpha_neg = lead_alphas(torch.tensor([ratio], dtype=torch.float64), alpha, alpha)
     logit = torch.tensor([[z]], dtype=torch.float64)
     return float(class_libra_loss(logit, torch.tensor([[y]]), alpha_pos, alpha_neg))
@@ -26,14 +26,14 @@ def test_a_term_is_what_its_definition_says(z: float, y: int, ratio: float, alph
     g = 1 / (1 + math.exp(z)) if y else 1 / (1 + math.exp(-z))
     led = alpha * ratio if y else 1 - (1 - alpha) * ratio
     expected = (g - led * math.sin(g)) * math.log1p(math.exp(-z if y else z))
-    assert one(z, y, ratio, alpha) == pytest.approx(expected, rel=1e-6, abs=1e-9)
+    assert term_of(z, y, ratio, alpha) == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
 @given(logits, st.sampled_from([0, 1]), alphas)
 def test_a_balanced_class_has_grad_libras_loss(z: float, y: int, alpha: float) -> None:
     logit, target = torch.tensor([[z]], dtype=torch.float64), torch.tensor([[y]])
     expected = float(grad_libra_loss(logit, target, alpha, alpha))
-    assert one(z, y, 1.0, alpha) == pytest.approx(expected, abs=1e-12)
+    assert term_of(z, y, 1.0, alpha) == pytest.approx(expected, abs=1e-12)
 
 
 @given(logits, ratios, ratios)
@@ -41,8 +41,8 @@ def test_the_more_a_class_is_drowned_the_more_its_own_cells_count(
     z: float, first: float, second: float
 ) -> None:
     low, high = sorted((first, second))
-    assert one(z, 1, low) >= one(z, 1, high) - 1e-12
-    assert one(z, 0, low) <= one(z, 0, high) + 1e-12
+    assert term_of(z, 1, low) >= term_of(z, 1, high) - 1e-12
+    assert term_of(z, 0, low) <= term_of(z, 0, high) + 1e-12
 
 
 @given(st.floats(-8, 8), st.sampled_from([0, 1]), ratios, alphas)

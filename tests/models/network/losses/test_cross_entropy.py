@@ -15,9 +15,9 @@ from tests.models.network.losses.loss_cases import draw
 @given(st.floats(-30, 30), st.integers(0, 1))
 @settings(deadline=None, max_examples=100)
 def test_term_is_minus_the_logarithm_of_the_right_answers_probability(z: float, y: int) -> None:
-    found = sigmoid_cross_entropy(torch.tensor([[z]], dtype=torch.float64), torch.tensor([[y]]))
+    term = sigmoid_cross_entropy(torch.tensor([[z]], dtype=torch.float64), torch.tensor([[y]]))
     right = 1 / (1 + math.exp(-z if y else z))
-    assert float(found) == pytest.approx(-math.log(right), rel=1e-9, abs=1e-15)
+    assert float(term) == pytest.approx(-math.log(right), rel=1e-9, abs=1e-15)
 
 
 def test_gradient_is_probability_minus_target() -> None:

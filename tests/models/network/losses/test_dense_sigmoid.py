@@ -33,13 +33,13 @@ def state(loss: nn.Module) -> dict[str, Tensor]:
     return {key: value.clone() for key, value in loss.state_dict().items()}
 
 
-def assert_same_state(one: nn.Module, other: nn.Module) -> None:
-    torch.testing.assert_close(state(one), state(other))
+def assert_same_state(first: nn.Module, second: nn.Module) -> None:
+    torch.testing.assert_close(state(first), state(second))
 
 
-def gradient(loss: DenseSigmoidLoss, z: Tensor, *rest: Any, **named: Any) -> Tensor:
+def gradient(loss: DenseSigmoidLoss, z: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     leaf = z.clone().requires_grad_()
-    loss(leaf, *rest, **named).backward()
+    loss(leaf, *args, **kwargs).backward()
     assert leaf.grad is not None
     return leaf.grad
 
@@ -61,23 +61,25 @@ def test_ignored_proposals_do_nothing(name: str, poison: float) -> None:
     z, labels = draw(1)
     counted = labels >= 0
     z[~counted] = poison
-    whole, part = make_trained(name, reduction="sum"), make_trained(name, reduction="sum")
-    found = gradient(whole, z, labels)
-    torch.testing.assert_close(found[counted], gradient(part, z[counted], labels[counted]))
-    assert (found[~counted] == 0).all()
-    assert_same_state(whole, part)
+    on_all, on_some = make_trained(name, reduction="sum"), make_trained(name, reduction="sum")
+    grad = gradient(on_all, z, labels)
+    torch.testing.assert_close(grad[counted], gradient(on_some, z[counted], labels[counted]))
+    assert (grad[~counted] == 0).all()
+    assert_same_state(on_all, on_some)
 
 
 @every_loss
 def test_proposals_of_weight_zero_do_nothing(name: str) -> None:
     z, labels = draw(2)
     weight = torch.tensor([1.0, 0.0, 2.0])[torch.arange(len(z)) % 3].double()
-    kept = weight > 0
-    whole, part = make_trained(name, reduction="sum"), make_trained(name, reduction="sum")
-    found = gradient(whole, z, labels, weight)
-    torch.testing.assert_close(found[kept], gradient(part, z[kept], labels[kept], weight[kept]))
-    assert (found[~kept] == 0).all()
-    assert_same_state(whole, part)
+    weighted = weight > 0
+    on_all, on_some = make_trained(name, reduction="sum"), make_trained(name, reduction="sum")
+    grad = gradient(on_all, z, labels, weight)
+    torch.testing.assert_close(
+        grad[weighted], gradient(on_some, z[weighted], labels[weighted], weight[weighted])
+    )
+    assert (grad[~weighted] == 0).all()
+    assert_same_state(on_all, on_some)
 
 
 @every_loss
@@ -98,8 +100,8 @@ def test_mean_divides_by_avg_factor(name: str) -> None:
     terms = make_trained(name)(z, labels, reduction_override="none")
     # GHM-C has a divisor of its own: the terms that count.
     divisor = 3 * int((labels >= 0).sum()) if name == "DenseGHMCLoss" else 7
-    found = make_trained(name)(z, labels, avg_factor=7)
-    torch.testing.assert_close(found, terms.sum() / divisor, rtol=1e-6, atol=0)
+    mean = make_trained(name)(z, labels, avg_factor=7)
+    torch.testing.assert_close(mean, terms.sum() / divisor, rtol=1e-6, atol=0)
 
 
 @every_loss
@@ -111,9 +113,9 @@ def test_nothing_to_count_gives_zero_with_a_gradient_path(
     loss = make_trained(name, reduction=reduction)
     before = state(loss)
     z = torch.randn(num, 3, requires_grad=True)
-    found = loss(z, torch.full((num,), -1))
-    found.backward()
-    assert float(found.detach()) == 0
+    total = loss(z, torch.full((num,), -1))
+    total.backward()
+    assert float(total.detach()) == 0
     assert z.grad is not None
     assert (z.grad == 0).all()
     torch.testing.assert_close(state(loss), before)
@@ -128,12 +130,12 @@ def test_far_logits_give_finite_loss_gradient_and_state(name: str, dtype: torch.
     loss, exact = make_trained(name, reduction="sum"), make_trained(name, reduction="sum")
     leaf = z.clone().requires_grad_()
     for _ in range(2):
-        found = loss(leaf, labels)
+        total = loss(leaf, labels)
         expected = exact(z.double(), labels)
-    found.backward()
-    assert found.dtype == torch.float32
-    assert torch.isfinite(found)
-    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=0)
+    total.backward()
+    assert total.dtype == torch.float32
+    assert torch.isfinite(total)
+    torch.testing.assert_close(total.double(), expected, rtol=1e-4, atol=0)
     assert leaf.grad is not None
     assert torch.isfinite(leaf.grad).all()
     assert all(torch.isfinite(value).all() for value in state(loss).values())
@@ -316,15 +318,15 @@ def test_a_detector_takes_one_finite_step(detector: str, name: str) -> None:
         64,
         torch.device("cpu"),
     )
-    found = network.loss(torch.randn(2, 3, 64, 64), samples)["loss_cls"]
-    total = sum(found) if isinstance(found, list) else found
+    loss_cls = network.loss(torch.randn(2, 3, 64, 64), samples)["loss_cls"]
+    total = sum(loss_cls) if isinstance(loss_cls, list) else loss_cls
     total.backward()
     average.update_parameters(network)
     assert 0 < float(total.detach()) < 1e4
-    gradients = [one.grad for one in network.parameters() if one.grad is not None]
+    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
     assert gradients
-    assert all(torch.isfinite(one).all() for one in gradients)
-    assert max(float(one.abs().max()) for one in gradients) > 0
+    assert all(torch.isfinite(grad).all() for grad in gradients)
+    assert max(float(grad.abs().max()) for grad in gradients) > 0
 
 
 @stateful_loss

@@ -55,8 +55,8 @@ def test_measured_gradient_is_that_of_the_loss(
     target, focus = torch.tensor([[y]]), torch.tensor([gamma], dtype=torch.float64)
     equalized_focal_loss(z, target, focus, 2.0, alpha).sum().backward()
     assert z.grad is not None
-    found = measure_gradient(z, target, focus, 2.0, alpha)
-    torch.testing.assert_close(found, z.grad.abs(), rtol=1e-9, atol=1e-15)
+    magnitude = measure_gradient(z, target, focus, 2.0, alpha)
+    torch.testing.assert_close(magnitude, z.grad.abs(), rtol=1e-9, atol=1e-15)
 
 
 @pytest.mark.parametrize("alpha", [None, 0.25])

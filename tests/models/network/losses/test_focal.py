@@ -17,12 +17,12 @@ alphas = st.none() | st.floats(0, 1)
 @given(st.floats(-15, 15), st.integers(0, 1), st.floats(0, 5), alphas)
 @settings(deadline=None, max_examples=200)
 def test_term_is_the_published_one(z: float, y: int, gamma: float, alpha: float | None) -> None:
-    found = focal_loss(torch.tensor([[z]], dtype=torch.float64), torch.tensor([[y]]), gamma, alpha)
+    term = focal_loss(torch.tensor([[z]], dtype=torch.float64), torch.tensor([[y]]), gamma, alpha)
     right, wrong = 1 / (1 + math.exp(-z)), 1 / (1 + math.exp(z))
     if not y:
         right, wrong = wrong, right
     side = 1 if alpha is None else alpha if y else 1 - alpha
-    assert float(found) == pytest.approx(-side * wrong**gamma * math.log(right), rel=1e-8)
+    assert float(term) == pytest.approx(-side * wrong**gamma * math.log(right), rel=1e-8)
 
 
 def test_gamma_zero_is_cross_entropy() -> None:
@@ -33,18 +33,18 @@ def test_gamma_zero_is_cross_entropy() -> None:
 
 def test_alpha_of_one_half_halves_it() -> None:
     z, labels = draw(1)
-    whole, half = DenseFocalLoss(2.0), DenseFocalLoss(2.0, 0.5)
-    torch.testing.assert_close(half(z, labels), whole(z, labels) / 2)
+    full, half = DenseFocalLoss(2.0), DenseFocalLoss(2.0, 0.5)
+    torch.testing.assert_close(half(z, labels), full(z, labels) / 2)
 
 
 def test_it_is_the_loss_that_mmdet_computes() -> None:
     from mmdet.models.losses import FocalLoss
 
     z, labels = draw(2, dtype=torch.float32)
-    kept = labels >= 0
-    expected = FocalLoss(gamma=2.0, alpha=0.25)(z[kept], labels[kept], avg_factor=5)
-    found = DenseFocalLoss(2.0, 0.25)(z[kept], labels[kept], avg_factor=5)
-    torch.testing.assert_close(found, expected)
+    counted = labels >= 0
+    expected = FocalLoss(gamma=2.0, alpha=0.25)(z[counted], labels[counted], avg_factor=5)
+    value = DenseFocalLoss(2.0, 0.25)(z[counted], labels[counted], avg_factor=5)
+    torch.testing.assert_close(value, expected)
 
 
 @pytest.mark.parametrize("gamma", [0.1, 0.5, 2.0])

@@ -26,12 +26,12 @@ def test_terms_are_weighed_by_the_density_of_their_gradient_norm(momentum: float
                     norm[row, j] = 1 - p if label == j else p
                     term[row, j] = -math.log(1 - norm[row, j])
         for b in range(bins):
-            found = sum(b / bins <= one < (b + 1) / bins for one in norm.values())
-            average[b] = momentum * average[b] + (1 - momentum) * found
+            num_terms = sum(b / bins <= g < (b + 1) / bins for g in norm.values())
+            average[b] = momentum * average[b] + (1 - momentum) * num_terms
         expected = np.zeros(z.shape)
-        for place, one in norm.items():
+        for place, g in norm.items():
             # Terms around it per unit of gradient norm, against as many if they were even.
-            density = average[int(one * bins)] * bins
+            density = average[int(g * bins)] * bins
             expected[place] = sum(average) / density * term[place]
         np.testing.assert_allclose(loss(z, labels).numpy(), expected, rtol=1e-9)
     np.testing.assert_allclose(loss.histogram.numpy(), average)
@@ -39,10 +39,10 @@ def test_terms_are_weighed_by_the_density_of_their_gradient_norm(momentum: float
 
 def test_mean_of_one_call_is_the_published_sum_over_densities() -> None:
     z, labels = draw(0)
-    kept = labels >= 0
+    counted = labels >= 0
     loss = DenseGHMCLoss(5, momentum=0.0)
-    y = (labels[kept][:, None] == torch.arange(3)).double().numpy()
-    norm = np.abs(1 / (1 + np.exp(-z[kept].numpy())) - y)
+    y = (labels[counted][:, None] == torch.arange(3)).double().numpy()
+    norm = np.abs(1 / (1 + np.exp(-z[counted].numpy())) - y)
     count, _ = np.histogram(norm, bins=5, range=(0, 1))
     density = count[np.minimum((norm * 5).astype(int), 4)] * 5
     assert float(loss(z, labels, avg_factor=2)) == pytest.approx(
@@ -51,7 +51,7 @@ def test_mean_of_one_call_is_the_published_sum_over_densities() -> None:
 
 
 def even_logits(bins: int) -> torch.Tensor:
-    """One background logit in the middle of each bin."""
+    """A background logit in the middle of each bin."""
     p = (torch.arange(bins, dtype=torch.float64) + 0.5) / bins
     return torch.logit(p)[:, None]
 
@@ -67,8 +67,8 @@ def test_an_even_histogram_gives_cross_entropy_from_the_first_call(momentum: flo
 
 def test_one_bin_is_cross_entropy() -> None:
     z, labels = draw(1)
-    found = DenseGHMCLoss(bins=1, reduction="sum")(z, labels)
-    torch.testing.assert_close(found, SigmoidCrossEntropyLoss(reduction="sum")(z, labels))
+    value = DenseGHMCLoss(bins=1, reduction="sum")(z, labels)
+    torch.testing.assert_close(value, SigmoidCrossEntropyLoss(reduction="sum")(z, labels))
 
 
 def test_every_occupied_bin_weighs_the_same_in_total() -> None:

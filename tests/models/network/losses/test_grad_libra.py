@@ -115,12 +115,12 @@ def test_permuting_classes_permutes_the_gradient() -> None:
     torch.manual_seed(1)
     z, y = torch.randn(5, 6, dtype=torch.float64), torch.randint(0, 2, (5, 6)).double()
     order = torch.randperm(6)
-    whole, permuted = z.clone().requires_grad_(), z[:, order].clone().requires_grad_()
-    grad_libra_loss(whole, y).sum().backward()
+    straight, permuted = z.clone().requires_grad_(), z[:, order].clone().requires_grad_()
+    grad_libra_loss(straight, y).sum().backward()
     grad_libra_loss(permuted, y[:, order]).sum().backward()
-    assert whole.grad is not None
+    assert straight.grad is not None
     assert permuted.grad is not None
-    torch.testing.assert_close(whole.grad[:, order], permuted.grad)
+    torch.testing.assert_close(straight.grad[:, order], permuted.grad)
 
 
 def test_worked_example_of_figure_two() -> None:

@@ -20,7 +20,7 @@ def test_ratio_is_of_the_sums_over_all_calls() -> None:
                 if counted[row, label]:
                     side = pos if target[row, label] else neg
                     side[label] += float(magnitude[row, label])
-    expected = [one / other for one, other in zip(pos, neg, strict=True)]
+    expected = [positive / negative for positive, negative in zip(pos, neg, strict=True)]
     assert tally.compute_ratio().tolist() == pytest.approx(expected)
 
 

@@ -18,15 +18,15 @@ from models.network.losses.logit_adjusted import LogitAdjustedLoss
 def test_it_is_the_softmax_of_shifted_logits(logits: list[float], label: int, tau: float) -> None:
     loss = LogitAdjustedLoss(num_classes=3, tau=tau).eval()
     loss.seen.copy_(torch.tensor([80.0, 15.0, 5.0]))
-    found = loss(torch.tensor([logits], dtype=torch.float64), torch.tensor([label]))
+    value = loss(torch.tensor([logits], dtype=torch.float64), torch.tensor([label]))
     shifted = np.array(logits) + tau * np.log([0.8, 0.15, 0.05])
-    assert float(found) == pytest.approx(-log_softmax(shifted)[label], rel=1e-9, abs=1e-12)
+    assert float(value) == pytest.approx(-log_softmax(shifted)[label], rel=1e-9, abs=1e-12)
 
 
 def test_without_adjustment_it_is_cross_entropy() -> None:
     logit, label = torch.randn(20, 4), torch.randint(4, (20,))
-    found = LogitAdjustedLoss(num_classes=4, tau=0.0)(logit, label)
-    torch.testing.assert_close(found, torch.nn.functional.cross_entropy(logit, label))
+    value = LogitAdjustedLoss(num_classes=4, tau=0.0)(logit, label)
+    torch.testing.assert_close(value, torch.nn.functional.cross_entropy(logit, label))
 
 
 def test_the_same_mistake_on_a_rare_class_costs_more() -> None:

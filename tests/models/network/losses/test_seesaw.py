@@ -13,7 +13,7 @@ from tests.models.network.losses.loss_cases import draw
 
 
 def expected_scale(
-    z: Tensor, labels: Tensor, seen: list[int], p: float = 0.8, q: float = 2.0
+    z: Tensor, labels: Tensor, counts: list[int], p: float = 0.8, q: float = 2.0
 ) -> np.ndarray:
     """S of every term, pair by pair."""
     scale = np.ones(z.shape)
@@ -22,8 +22,8 @@ def expected_scale(
             continue
         score = 1 / (1 + np.exp(-z[row].detach().numpy()))
         for other in {0, 1, 2} - {own}:
-            if max(seen[other], 1) < max(seen[own], 1):
-                scale[row, other] *= (max(seen[other], 1) / max(seen[own], 1)) ** p
+            if max(counts[other], 1) < max(counts[own], 1):
+                scale[row, other] *= (max(counts[other], 1) / max(counts[own], 1)) ** p
             if score[other] > max(score[own], 0.01):
                 scale[row, other] *= (score[other] / max(score[own], 0.01)) ** q
     return scale
@@ -36,23 +36,23 @@ def cross_entropy(z: np.ndarray, labels: Tensor) -> np.ndarray:
 
 def test_terms_follow_counts_and_scores() -> None:
     loss = DenseSeesawLoss(3, reduction="none")
-    seen = np.zeros(3, dtype=int)
+    counts = np.zeros(3, dtype=int)
     for seed in range(3):
         z, labels = draw(seed)
         z[3] = torch.tensor([3.0, -9.0, 1.0])  # own score below its bound
-        seen += [int((labels == label).sum()) for label in range(3)]
-        expected = expected_scale(z, labels, seen.tolist()) * cross_entropy(z.numpy(), labels)
+        counts += [int((labels == label).sum()) for label in range(3)]
+        expected = expected_scale(z, labels, counts.tolist()) * cross_entropy(z.numpy(), labels)
         expected[labels.numpy() < 0] = 0
         np.testing.assert_allclose(loss(z, labels).numpy(), expected, rtol=1e-9)
-    assert loss.num_seen.tolist() == seen.tolist()
+    assert loss.num_seen.tolist() == counts.tolist()
 
 
 def test_acting_on_the_logit_multiplies_the_exponential_as_in_the_paper() -> None:
     loss = DenseSeesawLoss(3, acts_on="logit", reduction="none")
     z, labels = draw(4)
     labels[labels < 0] = 3
-    seen = [int((labels == label).sum()) for label in range(3)]
-    scale = expected_scale(z, labels, seen)
+    counts = [int((labels == label).sum()) for label in range(3)]
+    scale = expected_scale(z, labels, counts)
     y = labels.numpy()[:, None] == np.arange(3)
     expected = np.log1p(scale * np.exp(np.where(y, -z.numpy(), z.numpy())))
     np.testing.assert_allclose(loss(z, labels).numpy(), expected, rtol=1e-9)
@@ -66,9 +66,9 @@ def test_no_gradient_flows_through_the_scale() -> None:
     loss(z, labels).backward()
     y = (labels[:, None] == torch.arange(3)).numpy()
     p = 1 / (1 + np.exp(-z.detach().numpy()))
-    seen = [int(n) for n in loss.num_seen]
+    counts = [int(n) for n in loss.num_seen]
     assert z.grad is not None
-    np.testing.assert_allclose(z.grad.numpy(), expected_scale(z, labels, seen) * (p - y))
+    np.testing.assert_allclose(z.grad.numpy(), expected_scale(z, labels, counts) * (p - y))
 
 
 @pytest.mark.parametrize("acts_on", ["term", "logit"])

@@ -63,7 +63,7 @@ def test_mmcv_runs_it_forward_and_backward() -> None:
     torch.manual_seed(2)
     layer = DeformConv2d(2, 3, 3, padding=1).double()
     x = torch.randn(2, 2, 4, 5, dtype=torch.float64, requires_grad=True)
-    # Kept off whole numbers, where bilinear sampling has a kink.
+    # Away from whole numbers, where bilinear sampling has a kink.
     offset = (torch.rand(2, 18, 4, 5, dtype=torch.float64) * 0.8 + 0.1).requires_grad_()
     assert torch.autograd.gradcheck(
         lambda a, b, w: _run(layer, a, b, w), (x, offset, layer.weight), atol=1e-6
@@ -73,8 +73,8 @@ def test_mmcv_runs_it_forward_and_backward() -> None:
 def _run(layer: torch.nn.Module, x: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
     from mmcv.ops import deform_conv2d as mmcv_deform_conv2d
 
-    found: Tensor = mmcv_deform_conv2d(x, offset, weight, 1, 1, 1, 1, 1)
-    return found
+    out: Tensor = mmcv_deform_conv2d(x, offset, weight, 1, 1, 1, 1, 1)
+    return out
 
 
 def test_offsets_in_half_precision_do_not_move_the_samples() -> None:

@@ -19,11 +19,11 @@ def test_it_keeps_what_the_definition_keeps(
 ) -> None:
     box = torch.tensor([[x, y, x + w, y + h] for x, y, w, h, _ in rows]).float().reshape(-1, 4)
     score = torch.tensor([row[4] for row in rows], dtype=torch.float32)
-    kept: list[int] = []
+    expected: list[int] = []
     for index in sorted(range(len(rows)), key=lambda i: (-float(score[i]), i)):
-        if all(_iou(box[index], box[other], offset) <= threshold for other in kept):
-            kept.append(index)
-    assert nms(box, score, threshold, offset).tolist() == kept
+        if all(_iou(box[index], box[better], offset) <= threshold for better in expected):
+            expected.append(index)
+    assert nms(box, score, threshold, offset).tolist() == expected
 
 
 def _iou(a: torch.Tensor, b: torch.Tensor, offset: int) -> float:

@@ -1,8 +1,8 @@
 """Every stand-in gives the numbers of mmcv's compiled operation.
 
 `tests/models/recorded/mmcv_ops.npz` was recorded once, through mmcv's own Python wrappers, from the
-CPU operations of onedl-mmcv 2.3.6. Sigmoid focal loss has none on the CPU; its test holds it to its
-formula instead.
+CPU operations of onedl-mmcv 2.3.6. Sigmoid focal loss has no CPU operation; it is tested against
+its formula.
 """
 
 from pathlib import Path
@@ -18,22 +18,22 @@ RECORDED = Path(__file__).parent / "recorded" / "mmcv_ops.npz"
 
 def read(name: str) -> dict[str, Tensor]:
     with np.load(RECORDED) as file:
-        wanted = [key for key in file.files if key.startswith(name + "/")]
-        return {key.split("/")[1]: torch.from_numpy(file[key]) for key in wanted}
+        keys = [key for key in file.files if key.startswith(name + "/")]
+        return {key.split("/")[1]: torch.from_numpy(file[key]) for key in keys}
 
 
-def assert_same(found: Tensor | None, expected: Tensor) -> None:
-    assert found is not None
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=2e-5)
+def assert_same(actual: Tensor | None, expected: Tensor) -> None:
+    assert actual is not None
+    torch.testing.assert_close(actual, expected, rtol=1e-4, atol=2e-5)
 
 
 @pytest.mark.parametrize("offset", [0, 1])
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.8])
 def test_nms_keeps_the_same_boxes_in_the_same_order(threshold: float, offset: int) -> None:
     known = read("nms")
-    kept = nms(known["boxes"], known["scores"], threshold, offset)[1]
-    assert torch.equal(kept, known[f"kept_{threshold}_{offset}"])
-    assert 0 < len(kept) < 200
+    indices = nms(known["boxes"], known["scores"], threshold, offset)[1]
+    assert torch.equal(indices, known[f"kept_{threshold}_{offset}"])
+    assert 0 < len(indices) < 200
 
 
 @pytest.mark.parametrize("case", range(3))

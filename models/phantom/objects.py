@@ -1,4 +1,4 @@
-"""How each thing looks: its optical density on a small patch, by what tells it apart.
+"""The appearance of phantom objects: optical density on a patch, with each class's features.
 
 Source of the sizes: the Bethesda System 2014 (nuclear area of ASC-US 2.5 to 3 times, of LSIL more
 than 3 times an intermediate cell's 35 µm²; HSIL and ASC-H are smaller cells of high N:C ratio).
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.phantom.layout import Thing
+from models.phantom.layout import PhantomObject
 from models.phantom.shapes import FloatImage, draw_outline, grain, rim
 
 #: Optical densities (red, green, blue) of the Papanicolaou stain at full strength.
@@ -19,13 +19,13 @@ HAEMATOXYLIN = np.array([0.48, 0.56, 0.28], np.float32)
 CYANOPHILIC = np.array([0.62, 0.26, 0.22], np.float32)
 EOSINOPHILIC = np.array([0.10, 0.48, 0.40], np.float32)
 ORANGEOPHILIC = np.array([0.10, 0.55, 1.30], np.float32)
-#: Half side of a patch: no thing reaches farther from its centre.
+#: Half side of a patch: no object reaches farther from its centre.
 REACH_UM = 40.0
 
 
 @dataclass(frozen=True)
-class Look:
-    """Ranges that one class is drawn from.
+class Appearance:
+    """Ranges from which cells of a class are drawn.
 
     Attributes:
         nucleus_um2, cell_um2: areas.
@@ -35,7 +35,7 @@ class Look:
         elongation: of the nucleus, and less so of the cell.
         stain: shares of cyanophilic, eosinophilic and orangeophilic cytoplasm.
         cell_strength: of the cytoplasm's stain.
-        halo: how often there is one around the nucleus.
+        halo: probability of a halo around the nucleus.
     """
 
     nucleus_um2: tuple[float, float]
@@ -49,14 +49,14 @@ class Look:
     halo: float = 0.0
 
 
-LOOKS: dict[str, Look] = {
-    "NILM": Look(
+APPEARANCES: dict[str, Appearance] = {
+    "NILM": Appearance(
         (20, 46), (900, 1600), (0.75, 1.15), 0.10, 0.03, (1.0, 1.25), (0.5, 0.4, 0.1), (0.25, 0.6)
     ),
-    "ASC-US": Look(
+    "ASC-US": Appearance(
         (80, 110), (800, 1500), (0.80, 1.1), 0.16, 0.06, (1.0, 1.35), (0.5, 0.4, 0.1), (0.3, 0.65)
     ),
-    "LSIL": Look(
+    "LSIL": Appearance(
         (120, 190),
         (800, 1500),
         (0.95, 1.3),
@@ -67,41 +67,43 @@ LOOKS: dict[str, Look] = {
         (0.4, 0.8),
         halo=0.75,
     ),
-    "ASC-H": Look(
+    "ASC-H": Appearance(
         (62, 88), (150, 240), (0.90, 1.2), 0.20, 0.10, (1.0, 1.4), (0.75, 0.2, 0.05), (0.5, 0.9)
     ),
-    "HSIL": Look(
+    "HSIL": Appearance(
         (90, 135), (150, 230), (1.25, 1.7), 0.36, 0.15, (1.0, 1.5), (0.8, 0.15, 0.05), (0.5, 0.9)
     ),
-    "SCC": Look(
+    "SCC": Appearance(
         (95, 180), (350, 800), (1.7, 2.3), 0.30, 0.17, (1.4, 2.6), (0.05, 0.2, 0.75), (0.6, 1.0)
     ),
 }
 
 
-def draw_thing(thing: Thing, mpp: float, nudge_xy: tuple[float, float]) -> FloatImage:
-    """Optical density of a thing, (S, S, 3) float32, its centre in the middle of the patch.
+def draw_object(
+    phantom_object: PhantomObject, mpp: float, nudge_xy: tuple[float, float]
+) -> FloatImage:
+    """Optical density of an object, (S, S, 3) float32, its centre in the middle of the patch.
 
     Args:
-        thing: what to draw.
+        phantom_object: to draw.
         mpp: µm/px.
-        nudge_xy: sub-pixel place of the centre, px in [0, 1).
+        nudge_xy: sub-pixel position of the centre, px in [0, 1).
     """
-    rng = np.random.default_rng(thing.seed)
+    rng = np.random.default_rng(phantom_object.seed)
     half = int(np.ceil(REACH_UM / mpp))
     centre = (half + nudge_xy[0], half + nudge_xy[1])
     draw: Callable[..., FloatImage] = {"debris": _draw_debris, "inflammatory": _draw_polymorph}.get(
-        thing.kind, _draw_cell
+        phantom_object.kind, _draw_cell
     )
-    return draw(thing.kind, 2 * half, centre, mpp, rng)
+    return draw(phantom_object.kind, 2 * half, centre, mpp, rng)
 
 
 def _draw_cell(
     kind: str, side: int, centre: tuple[float, float], mpp: float, rng: np.random.Generator
 ) -> FloatImage:
-    look = LOOKS[kind]
-    nucleus_um2 = rng.uniform(*look.nucleus_um2)
-    elongation = rng.uniform(*look.elongation)
+    appearance = APPEARANCES[kind]
+    nucleus_um2 = rng.uniform(*appearance.nucleus_um2)
+    elongation = rng.uniform(*appearance.elongation)
     angle = float(rng.uniform(0, np.pi))
     radius_px = float(np.sqrt(nucleus_um2 / np.pi) / mpp)
     nucleus = draw_outline(
@@ -109,19 +111,19 @@ def _draw_cell(
         centre,
         radius_px,
         rng,
-        roughness=look.irregularity,
+        roughness=appearance.irregularity,
         elongation=elongation,
         angle=angle,
     )
-    cell = _draw_cytoplasm(look, side, centre, mpp, rng, elongation, angle)
-    if rng.random() < look.halo:
+    cell = _draw_cytoplasm(appearance, side, centre, mpp, rng, elongation, angle)
+    if rng.random() < appearance.halo:
         cell = _clear_halo(cell, side, centre, radius_px, rng)
-    strength = rng.uniform(*look.nucleus_strength)
-    return cell + _draw_chromatin(nucleus, look.coarseness, float(strength), mpp, rng)
+    strength = rng.uniform(*appearance.nucleus_strength)
+    return cell + _draw_chromatin(nucleus, appearance.coarseness, float(strength), mpp, rng)
 
 
 def _draw_cytoplasm(
-    look: Look,
+    appearance: Appearance,
     side: int,
     centre: tuple[float, float],
     mpp: float,
@@ -129,7 +131,7 @@ def _draw_cytoplasm(
     elongation: float,
     angle: float,
 ) -> FloatImage:
-    area_um2 = rng.uniform(*look.cell_um2)
+    area_um2 = rng.uniform(*appearance.cell_um2)
     radius_px = float(np.sqrt(area_um2 / np.pi) / mpp)
     is_large = area_um2 > 500
     drift = 0.22 * radius_px if is_large else 0.08 * radius_px
@@ -149,9 +151,9 @@ def _draw_cytoplasm(
     if is_large and rng.random() < 0.4:
         thickness += _draw_fold(side, at, radius_px, mpp, rng)
     stains = np.stack([CYANOPHILIC, EOSINOPHILIC, ORANGEOPHILIC])
-    chosen = int(rng.choice(3, p=look.stain))
+    chosen = int(rng.choice(3, p=appearance.stain))
     hue = 0.85 * stains[chosen] + 0.15 * stains[int(rng.integers(3))]
-    strength = rng.uniform(*look.cell_strength)
+    strength = rng.uniform(*appearance.cell_strength)
     density: FloatImage = (outline * np.clip(thickness, 0.2, 3) * strength)[..., None] * hue
     return density.astype(np.float32)
 
@@ -218,16 +220,18 @@ def _draw_debris(
     kind: str, side: int, centre: tuple[float, float], mpp: float, rng: np.random.Generator
 ) -> FloatImage:
     """Anucleate squames, red cells, bacteria and shreds of mucus."""
-    what = rng.random()
-    if what < 0.3:
-        look = LOOKS["NILM"]
-        return 0.7 * _draw_cytoplasm(look, side, centre, mpp, rng, 1.2, float(rng.uniform(0, 3)))
-    if what < 0.6:
+    kind_draw = rng.random()
+    if kind_draw < 0.3:
+        appearance = APPEARANCES["NILM"]
+        return 0.7 * _draw_cytoplasm(
+            appearance, side, centre, mpp, rng, 1.2, float(rng.uniform(0, 3))
+        )
+    if kind_draw < 0.6:
         disc = draw_outline(side, centre, rng.uniform(3.0, 3.8) / mpp, rng, roughness=0.05)
         return (disc * rng.uniform(0.35, 0.6)).astype(np.float32)[..., None] * (
             0.5 * ORANGEOPHILIC + 0.5 * EOSINOPHILIC
         )
-    if what < 0.8:
+    if kind_draw < 0.8:
         specks = np.zeros((side, side), np.float32)
         for x, y in rng.normal(0, 7 / mpp, (int(rng.integers(5, 40)), 2)):
             at = (round(centre[0] + x), round(centre[1] + y))
