@@ -9,7 +9,6 @@ import pytest
 from service.errors import AnalysisCancelledError
 from service.jobs.loaded_detectors import LoadedDetectors
 from service.jobs.workflow import ProgressWriter, SlideJob
-from service.pipeline.thumbnail import draw_thumbnail
 from service.pipeline.types import Detections, Progress, TileBatch
 from service.settings import read_settings
 from service.storage.blobs import Blobs, detections_key, open_local_blobs
@@ -177,8 +176,3 @@ def test_progress_is_written_at_most_twice_a_second(bench: JobBench) -> None:
     bench.slides.cancel(ID)
     with pytest.raises(AnalysisCancelledError):
         write_progress(Progress(100, 100))
-
-
-def test_thumbnail_of_a_slide_without_mpp(tmp_path: Path) -> None:
-    slide = draw_slide(tmp_path / "plain.svs", 512, mpp=None)
-    assert draw_thumbnail(slide, None).startswith(b"\xff\xd8")
