@@ -15,6 +15,9 @@ from models.phantom import draw_field
 from tests.models.other_heads import describe_other
 from tests.models.small_network import describe_network, make_model
 
+#: At this scale a tile is so large that what random weights report of it is no crowd.
+LARGE = make_model().input.model_dump() | {"mpp": 5.0}
+
 
 @pytest.fixture(scope="module")
 def detectors() -> dict[str, Detector]:
@@ -63,7 +66,7 @@ def share_matched(reference: Detections, other: Detections, score: float = 0.005
 def test_every_kind_of_head_gives_the_same_cells_in_both_engines(name: str) -> None:
     torch.manual_seed(3)
     network = build_network(describe_other(name)).eval()
-    model = make_model(score_thresholds=(0.0, 0.0))
+    model = make_model(score_thresholds=(0.0, 0.0), input=LARGE)
     reference = make_detector(model, network, "torch", full_precision=True)
     other = make_detector(model, network, "openvino", full_precision=True)
     # Converted for one tile when loaded, so two are also another shape.
@@ -77,7 +80,7 @@ def test_every_kind_of_head_gives_the_same_cells_in_both_engines(name: str) -> N
 def test_fields_of_another_size_than_a_tile_give_the_same_cells(name: str) -> None:
     torch.manual_seed(3)
     network = build_network(describe_other(name)).eval()
-    model = make_model(score_thresholds=(0.0, 0.0))
+    model = make_model(score_thresholds=(0.0, 0.0), input=LARGE)
     reference = make_detector(model, network, "torch", full_precision=True)
     other = make_detector(model, network, "openvino", full_precision=True)
     for height, width in ((160, 224), (96, 320)):
@@ -91,7 +94,7 @@ def test_fields_of_another_size_than_a_tile_give_the_same_cells(name: str) -> No
 def test_reppoints_is_exact_where_other_networks_run_in_bfloat16() -> None:
     torch.manual_seed(3)
     network = build_network(describe_other("RepPointsDetector")).eval()
-    model = make_model(score_thresholds=(0.0, 0.0))
+    model = make_model(score_thresholds=(0.0, 0.0), input=LARGE)
     # A map of 80 x 40 places: more than bfloat16 can number.
     pixels = draw_field(5, 640, 320, 0.5, 20, {"NILM": 0.6, "HSIL": 0.4})[0]
     field = TileBatch(pixels[None], np.zeros((1, 2)), 1.0)
