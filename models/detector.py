@@ -36,7 +36,6 @@ class SevereTerm:
     Attributes:
         class_weights: one per class, non-negative, non-decreasing with severity, 0 for negative.
         certainty_power: a cell of score s counts as s to this power; 0 counts all alike.
-        prior_abnormal: weighted cells assumed on top of those detected.
         prior_total: cells assumed on top of those detected.
         intercept: of the logistic.
         slope: of the logistic, positive.
@@ -44,7 +43,6 @@ class SevereTerm:
 
     class_weights: tuple[float, ...]
     certainty_power: float
-    prior_abnormal: float
     prior_total: float
     intercept: float
     slope: float
@@ -63,6 +61,8 @@ class SlideScoreModel:
         category_min_count: cells of at least a severity needed to name that category.
         category_min_fractions: the same as fractions of all cells, one per class; the larger of
             count and fraction decides.
+        certainty_power: a cell of score s counts as s to this power; 0 counts all alike, as bundles
+            do that were calibrated without it.
         severe: the second term; None in bundles that were calibrated without one.
     """
 
@@ -73,6 +73,7 @@ class SlideScoreModel:
     slope: float
     category_min_count: int
     category_min_fractions: tuple[float, ...]
+    certainty_power: float = 0.0
     severe: SevereTerm | None = None
 
 

@@ -54,7 +54,6 @@ class SevereCoefficients(_Part):
 
     class_weights: tuple[Annotated[float, Field(ge=0)], ...]
     certainty_power: float = Field(ge=0, le=100)
-    prior_abnormal: Positive
     prior_total: Positive
     intercept: float
     slope: Positive
@@ -70,7 +69,9 @@ class SlideScoreCoefficients(_Part):
     slope: Positive
     category_min_count: int = Field(ge=1)
     category_min_fractions: tuple[Fraction, ...]
-    #: Left out where there is none, so that digests of bundles that were written before it hold.
+    #: Both are left out where there is none, so that digests of bundles that were written before
+    #: them hold.
+    certainty_power: float = Field(default=0.0, ge=0, le=100, exclude_if=lambda value: value == 0)
     severe: SevereCoefficients | None = Field(default=None, exclude_if=lambda value: value is None)
 
     def model(self) -> SlideScoreModel:

@@ -84,7 +84,7 @@ def _fit(detected: "list[DetectedField]", model: "Detector", fit_path: Path) -> 
     with console.status("Fitting"):
         fitted = cross_fit(detected, info.classes, info.slide_score.class_weights)
     _write_json(fit_path, asdict(fitted.model))
-    by_terms = {"first term alone": fitted.share_alone, "both terms": fitted.both}
+    by_terms = {"counts alone": fitted.counts_alone, "fitted": fitted.figures}
     out = Console()
     out.print(_table_figures(by_terms, "Fitted anew, judged on fields not fitted on"))
     out.print(f"{fit_path}: coefficients fitted on all these fields")
@@ -92,8 +92,8 @@ def _fit(detected: "list[DetectedField]", model: "Detector", fit_path: Path) -> 
         "slide_score": asdict(fitted.model),
         "margins": fitted.margins.values,
         "figures_on_other_fields": {
-            "first_term_alone": fitted.share_alone.to_json(),
-            "both_terms": fitted.both.to_json(),
+            "counts_alone": fitted.counts_alone.to_json(),
+            "fitted": fitted.figures.to_json(),
         },
     }
 
@@ -106,10 +106,9 @@ def _write(
 
     from service.composed_slides.check import WRITTEN, check_written_slides
     from service.composed_slides.pieces import cut_pieces
-    from service.pipeline.report.score import certainty_power
+    from service.pipeline.report.score import list_powers
 
-    powers = (0.0, certainty_power(model.info.slide_score))
-    pieces = cut_pieces(detected, model.info.classes, powers)
+    pieces = cut_pieces(detected, model.info.classes, list_powers(model.info.slide_score))
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("Writing and analysing slides", total=2 * len(WRITTEN))
         checked = check_written_slides(

@@ -16,7 +16,7 @@ from service.composed_slides.detected_fields import DetectedField
 from service.composed_slides.pieces import Pieces
 from service.composed_slides.write import GLASS, ground_of, write_slide
 from service.pipeline import analyse_slide
-from service.pipeline.report.score import certainty_power, score_slides
+from service.pipeline.report.score import list_powers, score_slides
 from service.pipeline.types import Detector
 
 #: Slides that are written.
@@ -97,8 +97,9 @@ def _compare(
     info = detector.info
     report = analyse_slide(path, detector).report
     added = times @ pieces.detected[0]
-    mass = times @ pieces.mass[pieces.powers.index(certainty_power(info.slide_score)), 0]
-    score = float(score_slides(added, mass, info.slide_score))
+    powers = list_powers(info.slide_score)
+    mass = [times @ pieces.mass[pieces.powers.index(power), 0] for power in powers]
+    score = float(score_slides(added.sum(), mass, info.slide_score))
     return Checked(
         path=path,
         spec=spec,

@@ -1,17 +1,16 @@
 """Fits and judges the slide score by parts of the fields: no slide has fields on both sides.
 
-Each part is judged with terms that the others gave. On all parts together the severe term is chosen
-and both margins, so that enough negative slides of every size stay low; the coefficients to ship
-are then fitted on all fields.
+Each part is judged with terms that the others gave. On all parts together the forms of both terms
+are chosen and their margins, so that enough negative slides of every size stay low; the
+coefficients to ship are then fitted on all fields.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.classes import CellClass
 from service.composed_slides.compose import ComposedSlides
@@ -32,13 +31,13 @@ from service.composed_slides.judge import (
 )
 from service.composed_slides.margins import Excess, Margins, choose_margins
 from service.composed_slides.pieces import CERTAINTY_POWERS, cut_pieces
-from service.pipeline.report.score import certainty_power
+from service.pipeline.report.score import list_powers
 from service.pipeline.types import SlideScoreModel
 
 JUDGE_SEED = 2
 #: Fitted on all parts but one, judged on that one, in turn.
 NUM_PARTS = 4
-#: How much less a cell counts than one of the next worse grade.
+#: How much less a cell counts in a severe term than one of the next worse grade.
 GRADE_FACTORS = (1.0, 0.5, 0.25)
 
 
@@ -49,26 +48,21 @@ class CrossFit:
     Attributes:
         model: fitted on all fields.
         margins: of both terms, chosen on fields not fitted on.
-        share_alone: figures of the first term alone, with a margin of its own.
-        both: figures with the severe term.
+        counts_alone: figures of one term that counts all cells of a class alike, for comparison.
+        figures: of the forms that were taken.
     """
 
     model: SlideScoreModel
     margins: Margins
-    share_alone: SlideFigures
-    both: SlideFigures
-
-    @property
-    def figures(self) -> SlideFigures:
-        """Those of the coefficients that were taken."""
-        return self.share_alone if self.model.severe is None else self.both
+    counts_alone: SlideFigures
+    figures: SlideFigures
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values: figures of what was taken, and what the first term alone finds."""
+        """Plain values: figures of what was taken, and what counts alone find."""
         return {
-            "margins": self.margins.values,
+            "margins": list(self.margins.values),
             **self.figures.to_json(),
-            "found_by_share_first_term_alone": self.share_alone.to_json()["found_by_share"],
+            "found_by_share_counts_alone": self.counts_alone.to_json()["found_by_share"],
         }
 
 
@@ -78,8 +72,7 @@ class _Part:
 
     fit_on: ComposedSlides
     judge_on: ComposedSlides
-    share: FittedTerm
-    severe: dict[TermForm, FittedTerm]
+    terms: dict[TermForm, FittedTerm]
 
 
 def judge_shipped(
@@ -89,7 +82,7 @@ def judge_shipped(
     num_each: int = NUM_EACH,
 ) -> SlideFigures:
     """Figures of coefficients as they are, on slides of all these fields."""
-    pieces = cut_pieces(detected, classes, powers=(0.0, certainty_power(model)))
+    pieces = cut_pieces(detected, classes, powers=list_powers(model))
     slides = draw_trial(pieces, classes, JUDGE_SEED, num_each)
     return judge_slide_score(slides, classes, model)
 
@@ -111,18 +104,20 @@ def cross_fit(
     Raises:
         DatasetError: the fields do not suffice for parts with normal and abnormal cells each.
     """
-    share_form, severe_forms = TermForm(tuple(class_weights)), list_severe_forms(classes)
-    parts = _fit_parts(detected, classes, share_form, severe_forms, num_each)
-    excess = _join_excess(parts, severe_forms)
-    alone = choose_margins(replace(excess, severe={}))
+    share_forms = [TermForm(tuple(class_weights), power) for power in range(len(CERTAINTY_POWERS))]
+    severe_forms = list_severe_forms(classes)
+    parts = _fit_parts(detected, classes, [*share_forms, *severe_forms], num_each)
+    excess = _join_excess(parts, share_forms, severe_forms)
+    plain = {share_forms[0]: excess.share[share_forms[0]]}
+    counts_alone = choose_margins(replace(excess, share=plain, severe={}))
     taken = choose_margins(excess)
     slides = draw_slides_to_fit(cut_pieces(detected, classes), classes)
-    severe = None if taken.form is None else fit_term(slides, taken.form)
+    terms = {form: fit_term(slides, form) for form in (taken.share, taken.severe) if form}
     return CrossFit(
-        model=fit_slide_score(slides, classes, fit_term(slides, share_form), severe, taken.values),
+        model=_describe(slides, classes, terms, taken),
         margins=taken,
-        share_alone=_judge_parts(parts, classes, alone),
-        both=_judge_parts(parts, classes, taken),
+        counts_alone=_judge_parts(parts, classes, counts_alone),
+        figures=_judge_parts(parts, classes, taken),
     )
 
 
@@ -142,15 +137,16 @@ def list_severe_forms(classes: Sequence[CellClass]) -> list[TermForm]:
         }
         weights.add(tuple(by_grade.get(each.severity, 0.0) for each in classes))
     return [
-        TermForm(each, power) for each in sorted(weights) for power in range(len(CERTAINTY_POWERS))
+        TermForm(each, power, is_severe=True)
+        for each in sorted(weights)
+        for power in range(len(CERTAINTY_POWERS))
     ]
 
 
 def _fit_parts(
     detected: Sequence[DetectedField],
     classes: Sequence[CellClass],
-    share_form: TermForm,
-    severe_forms: Sequence[TermForm],
+    forms: Sequence[TermForm],
     num_each: int,
 ) -> list[_Part]:
     """For each part in turn: terms fitted on the others, and slides of it to judge them on."""
@@ -160,25 +156,23 @@ def _fit_parts(
         others = [field for part in parts[:index] + parts[index + 1 :] for field in part]
         fit_on = draw_slides_to_fit(cut_pieces(others, classes), classes)
         judge_on = draw_trial(cut_pieces(held_out, classes), classes, JUDGE_SEED, num_each)
-        severe = {form: fit_term(fit_on, form) for form in severe_forms}
-        fitted.append(_Part(fit_on, judge_on, fit_term(fit_on, share_form), severe))
+        fitted.append(_Part(fit_on, judge_on, {form: fit_term(fit_on, form) for form in forms}))
     return fitted
 
 
-def _join_excess(parts: Sequence[_Part], severe_forms: Sequence[TermForm]) -> Excess:
+def _join_excess(
+    parts: Sequence[_Part], share_forms: Sequence[TermForm], severe_forms: Sequence[TermForm]
+) -> Excess:
     """Evidence above the thresholds on the judged slides of all parts."""
-
-    def join(values: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-        return np.concatenate(values)
-
+    by_form = {
+        form: np.concatenate([part.terms[form].excess(part.judge_on) for part in parts])
+        for form in (*share_forms, *severe_forms)
+    }
     return Excess(
         num_cells=np.concatenate([part.judge_on.num_cells for part in parts]),
-        abnormal_share=join([part.judge_on.abnormal_share for part in parts]),
-        share=join([part.share.excess(part.judge_on) for part in parts]),
-        severe={
-            form: join([part.severe[form].excess(part.judge_on) for part in parts])
-            for form in severe_forms
-        },
+        abnormal_share=np.concatenate([part.judge_on.abnormal_share for part in parts]),
+        share={form: by_form[form] for form in share_forms},
+        severe={form: by_form[form] for form in severe_forms},
     )
 
 
@@ -186,9 +180,22 @@ def _judge_parts(
     parts: Sequence[_Part], classes: Sequence[CellClass], margins: Margins
 ) -> SlideFigures:
     """Mean figures of judging on each part what the others gave."""
-    figures = []
-    for part in parts:
-        severe = None if margins.form is None else part.severe[margins.form]
-        model = fit_slide_score(part.fit_on, classes, part.share, severe, margins.values)
-        figures.append(judge_slide_score(part.judge_on, classes, model))
-    return mean_figures(figures)
+    return mean_figures(
+        [
+            judge_slide_score(
+                part.judge_on, classes, _describe(part.fit_on, classes, part.terms, margins)
+            )
+            for part in parts
+        ]
+    )
+
+
+def _describe(
+    slides: ComposedSlides,
+    classes: Sequence[CellClass],
+    terms: Mapping[TermForm, FittedTerm],
+    margins: Margins,
+) -> SlideScoreModel:
+    """Coefficients of fitted terms with these margins."""
+    severe = None if margins.severe is None else terms[margins.severe]
+    return fit_slide_score(slides, classes, terms[margins.share], severe, margins.values)

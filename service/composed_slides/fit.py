@@ -29,6 +29,8 @@ SIZES = (0, 100, 300, 1000, 3000, 10**9)
 PRIOR_TOTALS = (10.0, 30.0, 100.0, 300.0)
 #: False alarms expected on an abnormal cell's weight, per cell.
 PRIOR_SHARES = (0.0003, 0.001, 0.003, 0.01, 0.03)
+#: Stands for a sum of no cells.
+NOTHING = 1e-12
 MIN_COUNT = 5
 #: The negative material is small: what it never shows by mistake is still no evidence below this
 #: share of cells.
@@ -46,10 +48,12 @@ class TermForm:
     Attributes:
         class_weights: one per class.
         power: index into `CERTAINTY_POWERS`.
+        is_severe: of the second term, which has no prior of abnormal cells.
     """
 
     class_weights: tuple[float, ...]
     power: int = 0
+    is_severe: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,8 @@ def fit_term(slides: ComposedSlides, form: TermForm) -> FittedTerm:
     """The priors with which a term finds most, and its threshold."""
     candidates = []
     least = math.log(MIN_FRACTION * _mean_mass(slides, form))
-    for prior_total, share in product(PRIOR_TOTALS, PRIOR_SHARES):
+    shares = (0.0,) if form.is_severe else PRIOR_SHARES
+    for prior_total, share in product(PRIOR_TOTALS, shares):
         prior_abnormal = round(share * prior_total, 6)
         evidence = _evidence(slides, form, prior_abnormal, prior_total)
         threshold = _threshold(evidence, slides, least)
@@ -106,7 +111,7 @@ def fit_slide_score(
     Args:
         slides: that the terms were fitted on.
         classes: in label order.
-        share: the first term, which counts all cells alike.
+        share: the first term.
         severe: the second one, or None to do without.
         margins: of both, ln of how much more evidence negative slides of other fields may give.
     """
@@ -119,6 +124,7 @@ def fit_slide_score(
         slope=slope,
         category_min_count=MIN_COUNT,
         category_min_fractions=_fit_fractions(slides, classes),
+        certainty_power=CERTAINTY_POWERS[share.form.power],
         severe=None if severe is None else _describe_severe(severe, slides, margins[1]),
     )
 
@@ -135,7 +141,6 @@ def _describe_severe(term: FittedTerm, slides: ComposedSlides, margin: float) ->
     return SevereTerm(
         class_weights=term.form.class_weights,
         certainty_power=CERTAINTY_POWERS[term.form.power],
-        prior_abnormal=term.prior_abnormal,
         prior_total=term.prior_total,
         intercept=intercept,
         slope=slope,
@@ -145,9 +150,10 @@ def _describe_severe(term: FittedTerm, slides: ComposedSlides, margin: float) ->
 def _evidence(
     slides: ComposedSlides, form: TermForm, prior_abnormal: float, prior_total: float
 ) -> NDArray[np.float64]:
-    weighted = slides.mass[form.power] @ np.asarray(form.class_weights)
+    weighted = slides.mass[form.power] @ np.asarray(form.class_weights) + prior_abnormal
     total = slides.detected.sum(axis=1)
-    return np.asarray(np.log((weighted + prior_abnormal) / (total + prior_total)), np.float64)
+    # Quantiles cannot be taken of -inf, the evidence of nothing.
+    return np.asarray(np.log(np.maximum(weighted, NOTHING) / (total + prior_total)), np.float64)
 
 
 def _mean_mass(slides: ComposedSlides, form: TermForm) -> float:

@@ -12,7 +12,7 @@ from service.composed_slides.compose import ComposedSlides, SlideSpec, compose_s
 from service.composed_slides.fit import NEGATIVE_SCORE, area_under_curve
 from service.composed_slides.pieces import Pieces
 from service.pipeline.report.category import name_category
-from service.pipeline.report.score import certainty_power, score_slides
+from service.pipeline.report.score import list_powers, score_slides
 from service.pipeline.types import SlideScoreModel
 
 SIZES = (30, 100, 300, 1000, 3000, 10_000)
@@ -93,11 +93,11 @@ def score_composed(slides: ComposedSlides, model: SlideScoreModel) -> NDArray[np
     """(S,) the slides' scores; 0 for one on which no cell is detected: it raises no alarm.
 
     Args:
-        slides: with sums at the model's certainty power.
+        slides: with sums at the model's certainty powers.
         model: fitted coefficients.
     """
-    mass = slides.mass[slides.powers.index(certainty_power(model))]
-    return np.nan_to_num(score_slides(slides.detected, mass, model), nan=0.0)
+    mass = [slides.mass[slides.powers.index(power)] for power in list_powers(model)]
+    return np.nan_to_num(score_slides(slides.detected.sum(axis=1), mass, model), nan=0.0)
 
 
 def mean_figures(figures: Sequence[SlideFigures]) -> SlideFigures:

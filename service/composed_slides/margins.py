@@ -5,6 +5,7 @@ the least with which enough of them stay low, shared out between both terms so t
 slides are found.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +15,13 @@ from service.composed_slides.fit import TermForm
 
 #: Negative slides of every size that are to stay low.
 LOW_SHARE = 0.95
-#: Margins of the first term to try, ln of evidence.
-SHARE_MARGINS = tuple(round(0.1 * step, 1) for step in range(41))
+#: ln of evidence. No margin beyond the largest is tried.
+MAX_MARGIN = 4.0
+#: Beside a second term, the first one has its margin alone or one so much larger, in steps.
+STEP, NUM_STEPS = 0.1, 15
 #: Slides with more abnormal cells than this are hard to miss, so they do not decide.
 MAX_SHARE = 0.1
-#: A second term is only taken if it finds so much more of the abnormal slides.
+#: Less plain forms are only taken if they find so much more of the abnormal slides.
 CLEARLY_BETTER = 0.01
 
 
@@ -29,14 +32,14 @@ class Excess:
     Attributes:
         num_cells: (S,) of each slide.
         abnormal_share: (S,) 0 for negative slides.
-        share: (S,) of the first term.
+        share: (S,) for every form of the first term that is tried, the plainest first.
         severe: (S,) for every form of the second term that is tried.
     """
 
     num_cells: NDArray[np.int64]
     abnormal_share: NDArray[np.float64]
-    share: NDArray[np.float64]
-    severe: dict[TermForm, NDArray[np.float64]]
+    share: Mapping[TermForm, NDArray[np.float64]]
+    severe: Mapping[TermForm, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -44,41 +47,61 @@ class Margins:
     """What is asked of both terms.
 
     Attributes:
-        form: of the second term; None to do without.
+        share: form of the first term.
+        severe: form of the second term; None to do without.
         values: margins of the first and the second term; the latter is 0 without one.
         found: mean over the shares of abnormal cells of the slides found.
     """
 
-    form: TermForm | None
+    share: TermForm
+    severe: TermForm | None
     values: tuple[float, float]
     found: float
 
 
 def choose_margins(excess: Excess) -> Margins:
-    """The form of the severe term and the margins that find most at `LOW_SHARE` of every size.
+    """The forms of both terms and the margins that find most at `LOW_SHARE` of every size.
 
-    Where no margin suffices, the first term has the largest and the second one is left out.
+    A form other than the plainest, and a second term, are only taken if they find clearly more.
+    Where no margin suffices, the plainest first term has the largest one.
     """
-    alone = _margin_alone(excess)
-    best = alone
-    for form, severe in excess.severe.items():
-        for share_margin in SHARE_MARGINS:
-            above = excess.share > share_margin
-            severe_margin = _least_margin(severe, above, excess)
-            if severe_margin is not None:
-                found = _mean_found(above | (severe > severe_margin), excess)
-                candidate = Margins(form, (share_margin, severe_margin), found)
-                best = max(best, candidate, key=lambda margins: margins.found)
-    return best if best.found >= alone.found + CLEARLY_BETTER else alone
+    best = _margin_alone(next(iter(excess.share)), excess)
+    for form in excess.share:
+        best = _better(best, _margin_alone(form, excess))
+    best_pair = best
+    for form in excess.share:
+        for severe in excess.severe:
+            pair = _share_out(form, severe, excess)
+            best_pair = max(best_pair, pair or best, key=lambda margins: margins.found)
+    return _better(best, best_pair)
 
 
-def _margin_alone(excess: Excess) -> Margins:
-    """Of the first term without a second one."""
-    none = np.zeros(len(excess.share), bool)
-    margin = _least_margin(excess.share, none, excess)
-    most = SHARE_MARGINS[-1]
-    margin = most if margin is None else min(margin, most)
-    return Margins(None, (margin, 0.0), _mean_found(excess.share > margin, excess))
+def _better(simple: Margins, other: Margins) -> Margins:
+    return other if other.found >= simple.found + CLEARLY_BETTER else simple
+
+
+def _margin_alone(form: TermForm, excess: Excess) -> Margins:
+    """Of the first term without a second one; finds nothing where no margin suffices."""
+    evidence = excess.share[form]
+    margin = _least_margin(evidence, np.zeros(len(evidence), bool), excess)
+    if margin is None or margin > MAX_MARGIN:
+        return Margins(form, None, (MAX_MARGIN, 0.0), 0.0)
+    return Margins(form, None, (margin, 0.0), _mean_found(evidence > margin, excess))
+
+
+def _share_out(share: TermForm, severe: TermForm, excess: Excess) -> Margins | None:
+    """The best margins of two terms; None where none suffice."""
+    start = _margin_alone(share, excess).values[0]
+    best = None
+    for step in range(NUM_STEPS):
+        share_margin = round(start + step * STEP, 3)
+        high = excess.share[share] > share_margin
+        severe_margin = _least_margin(excess.severe[severe], high, excess)
+        if severe_margin is not None:
+            found = _mean_found(high | (excess.severe[severe] > severe_margin), excess)
+            if best is None or found > best.found:
+                best = Margins(share, severe, (share_margin, severe_margin), found)
+    return best
 
 
 def _least_margin(

@@ -2,22 +2,24 @@
 
 With N cells in all, the score is the larger of two logistic terms, 1 / (1 + exp(-z)):
 
-    z_share  = intercept + slope * ln((A + prior_abnormal) / (N + prior_total))
-    A = sum over cells of the weight of the cell's class
+    z = intercept + slope * ln((A + prior_abnormal) / (N + prior_total))
+    A = sum over cells of (weight of the cell's class) * (the cell's score) ** certainty_power
 
-    z_severe = the same with coefficients of its own and S for A
-    S = sum over cells of the weight of the cell's class * (the cell's score) ** certainty_power
-
-The first sees many abnormal cells of any grade, the second a few severe ones of which the detector
-is certain. At a fixed N both grow with every cell that changes to a class of larger weight; weights
-do not fall with severity. The priors are the weighted false alarms expected where nothing is
-abnormal. Bundles without a second term have the first alone.
+Both have coefficients of their own. The first one sees many abnormal cells of any grade. In the
+second one the weights are of severe classes and there is no prior_abnormal, so that a few cells
+suffice of which the detector is certain, and without any it says nothing. At a fixed N both grow
+with every cell that changes to a class of larger weight or that is more certain; weights do not
+fall with severity. The priors are the weighted false alarms expected where nothing is abnormal.
+Bundles without a second term have the first alone, and those without `certainty_power` count all
+cells of a class alike.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.pipeline.types import SevereTerm, SlideScoreModel
+from service.pipeline.types import SlideScoreModel
 
 
 def abnormality_score(
@@ -32,15 +34,17 @@ def abnormality_score(
     """
     if not len(label):
         return None
-    num_classes = len(model.class_weights)
-    counts = np.bincount(label, minlength=num_classes)
-    mass = sum_certainty(label, score, num_classes, certainty_power(model))
-    return float(score_slides(counts, mass, model))
+    mass = [
+        sum_certainty(label, score, len(model.class_weights), power) for power in list_powers(model)
+    ]
+    return float(score_slides(np.asarray(len(label)), mass, model))
 
 
-def certainty_power(model: SlideScoreModel) -> float:
-    """By which power of its score the second term weighs a cell; 0 without one."""
-    return model.severe.certainty_power if model.severe else 0.0
+def list_powers(model: SlideScoreModel) -> tuple[float, ...]:
+    """The certainty power of each of the model's terms, one or two."""
+    if model.severe is None:
+        return (model.certainty_power,)
+    return (model.certainty_power, model.severe.certainty_power)
 
 
 def sum_certainty(
@@ -53,28 +57,23 @@ def sum_certainty(
 
 
 def score_slides(
-    counts: NDArray[np.int64], mass: NDArray[np.float64], model: SlideScoreModel
+    num_cells: NDArray[np.integer], mass: Sequence[NDArray[np.float64]], model: SlideScoreModel
 ) -> NDArray[np.float64]:
     """(...,) scores of slides by their sums; NaN for a slide without cells.
 
     Args:
-        counts: (..., C) cells by class.
-        mass: (..., C) from `sum_certainty` at the second term's power; unused without one.
+        num_cells: (...,) in all.
+        mass: for each of `list_powers(model)`, (..., C) from `sum_certainty`.
         model: fitted coefficients.
     """
-    total = counts.sum(axis=-1)
-    z = _logit_of_term(counts, total, model)
-    if model.severe is not None:
-        z = np.maximum(z, _logit_of_term(mass, total, model.severe))
+    share = (mass[0] @ np.asarray(model.class_weights) + model.prior_abnormal) / (
+        num_cells + model.prior_total
+    )
+    z = model.intercept + model.slope * np.log(share)
+    severe = model.severe
+    if severe is not None:
+        share = mass[1] @ np.asarray(severe.class_weights) / (num_cells + severe.prior_total)
+        with np.errstate(divide="ignore"):  # without a severe cell the logarithm is -inf
+            z = np.maximum(z, severe.intercept + severe.slope * np.log(share))
     # tanh, unlike 1 / (1 + exp(-x)), cannot overflow.
-    return np.where(total > 0, 0.5 * (1 + np.tanh(0.5 * z)), np.nan)
-
-
-def _logit_of_term(
-    by_class: NDArray[np.integer] | NDArray[np.float64],
-    total: NDArray[np.int64],
-    term: SlideScoreModel | SevereTerm,
-) -> NDArray[np.float64]:
-    weighted = by_class @ np.asarray(term.class_weights)
-    share = (weighted + term.prior_abnormal) / (total + term.prior_total)
-    return np.asarray(term.intercept + term.slope * np.log(share), np.float64)
+    return np.where(num_cells > 0, 0.5 * (1 + np.tanh(0.5 * z)), np.nan)

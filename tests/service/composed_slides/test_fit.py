@@ -23,7 +23,7 @@ from service.pipeline.report.score import abnormality_score
 from service.pipeline.types import SlideScoreModel
 
 SHARE = TermForm((0.0, 0.3, 0.6, 0.8, 1.0, 1.0))
-SEVERE = TermForm((0.0, 0.0, 0.0, 1.0, 1.0, 1.0), power=2)
+SEVERE = TermForm((0.0, 0.0, 0.0, 1.0, 1.0, 1.0), power=2, is_severe=True)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_enough_negative_slides_of_every_size_lie_below_the_threshold(
 def test_a_class_never_detected_by_mistake_is_still_no_evidence_in_a_few_cells(
     slides: ComposedSlides,
 ) -> None:
-    term = fit_term(slides, TermForm((0.0, 0.0, 0.0, 0.0, 0.0, 1.0)))
+    term = fit_term(slides, TermForm((0.0, 0.0, 0.0, 0.0, 0.0, 1.0), is_severe=True))
     assert not slides.detected[~slides.is_abnormal, 5].any()
     assert term.threshold == pytest.approx(np.log(0.001))
 

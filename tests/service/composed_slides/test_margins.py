@@ -1,14 +1,13 @@
 """Margins are the least that keep negative slides of every size low, shared out to find most."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.composed_slides.fit import TermForm
-from service.composed_slides.margins import LOW_SHARE, SHARE_MARGINS, Excess, choose_margins
+from service.composed_slides.margins import LOW_SHARE, MAX_MARGIN, Excess, choose_margins
 
-FORM = TermForm((0.0, 1.0))
+PLAIN, SURER, FORM = TermForm((0.0, 1.0)), TermForm((0.0, 1.0), 2), TermForm((0.0, 0.5))
 SIZES, SHARES, NUM_EACH = (30, 1000), (0.01, 0.1), 60
 
 
@@ -21,13 +20,13 @@ def make_excess(seed: int, severe_gain: float) -> Excess:
     return Excess(
         num_cells=num_cells,
         abnormal_share=share,
-        share=rng.normal(-0.5 + 8 * share, noise),
+        share={PLAIN: rng.normal(-0.5 + 8 * share, noise)},
         severe={FORM: rng.normal(-0.5 + severe_gain * (share > 0), noise)},
     )
 
 
 def low_by_size(excess: Excess, values: tuple[float, float], form: TermForm | None) -> list[float]:
-    high = excess.share > values[0]
+    high = excess.share[PLAIN] > values[0]
     if form is not None:
         high |= excess.severe[form] > values[1]
     negative = excess.abnormal_share == 0
@@ -39,18 +38,18 @@ def low_by_size(excess: Excess, values: tuple[float, float], form: TermForm | No
 def test_enough_negative_slides_of_every_size_stay_low(seed: int, gain: float) -> None:
     excess = make_excess(seed, gain)
     margins = choose_margins(excess)
-    assert min(low_by_size(excess, margins.values, margins.form)) >= LOW_SHARE
+    assert min(low_by_size(excess, margins.values, margins.severe)) >= LOW_SHARE
     assert margins.found >= choose_margins(Excess(**{**vars(excess), "severe": {}})).found
 
 
 def test_a_severe_term_is_taken_where_it_finds_more() -> None:
-    assert choose_margins(make_excess(1, 3.0)).form == FORM
+    assert choose_margins(make_excess(1, 3.0)).severe == FORM
 
 
 def test_a_severe_term_of_noise_is_left_out() -> None:
     excess = make_excess(1, 0.0)
-    noise = Excess(**{**vars(excess), "severe": {FORM: np.full(len(excess.share), -9.0)}})
-    assert choose_margins(noise).form is None
+    noise = Excess(**{**vars(excess), "severe": {FORM: np.full(len(excess.num_cells), -9.0)}})
+    assert choose_margins(noise).severe is None
 
 
 def test_where_no_margin_suffices_the_first_term_has_the_largest() -> None:
@@ -58,9 +57,20 @@ def test_where_no_margin_suffices_the_first_term_has_the_largest() -> None:
     loud = Excess(
         excess.num_cells,
         excess.abnormal_share,
-        excess.share + 99,
+        {PLAIN: excess.share[PLAIN] + 99},
         {FORM: excess.severe[FORM]},
     )
     margins = choose_margins(loud)
-    assert margins.form is None
-    assert margins.values[0] == pytest.approx(SHARE_MARGINS[-1])
+    assert margins.severe is None
+    assert (margins.share, margins.values, margins.found) == (PLAIN, (MAX_MARGIN, 0.0), 0.0)
+
+
+def test_a_surer_first_term_is_taken_only_where_it_finds_clearly_more() -> None:
+    excess = make_excess(2, 0.0)
+    plain = excess.share[PLAIN]
+    gain = 2.0 * (excess.abnormal_share > 0)
+    for surer, chosen in ((plain + gain, SURER), (plain + 1e-6, PLAIN)):
+        both = Excess(
+            excess.num_cells, excess.abnormal_share, {PLAIN: plain, SURER: surer}, severe={}
+        )
+        assert choose_margins(both).share == chosen

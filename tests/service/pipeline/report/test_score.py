@@ -17,13 +17,13 @@ from tests.fake_detector import SLIDE_SCORE
 SEVERE = SevereTerm(
     class_weights=(0.0, 0.0, 0.1, 0.3, 0.6, 1.0),
     certainty_power=2.0,
-    prior_abnormal=0.03,
     prior_total=100.0,
     intercept=7.0,
     slope=1.5,
 )
 BOTH = replace(SLIDE_SCORE, severe=SEVERE)
-MODELS = pytest.mark.parametrize("model", [SLIDE_SCORE, BOTH], ids=["one term", "both terms"])
+SURE = replace(BOTH, certainty_power=4.0)
+MODELS = pytest.mark.parametrize("model", [SLIDE_SCORE, BOTH, SURE], ids=["first", "both", "sure"])
 #: Sums in another order differ in their last digits.
 ROUNDING = 1e-12
 
@@ -104,7 +104,8 @@ def test_a_slide_is_not_more_abnormal_for_being_larger_than_its_share_of_cells_s
     small = np.array([counts], np.int64)
     tends_to = small * 10**9
     sizes = np.concatenate([small, small * factor, tends_to])
-    first, larger, last = score_slides(sizes, sizes.astype(float), model)
+    mass = sizes.astype(float)
+    first, larger, last = score_slides(sizes.sum(axis=1), [mass, mass], model)
     assert larger <= max(first, last) + 1e-9
     assert larger >= min(first, last) - 1e-9
 
@@ -120,7 +121,7 @@ def test_few_certain_carcinoma_cells_count_where_their_share_alone_does_not() ->
 def test_no_cells_have_no_score(model: SlideScoreModel) -> None:
     none: NDArray[np.int16] = np.zeros(0, np.int16)
     assert abnormality_score(none, np.zeros(0, np.float32), model) is None
-    assert np.isnan(score_slides(np.zeros((1, 6), np.int64), np.zeros((1, 6)), model)).all()
+    assert np.isnan(score_slides(np.zeros(1, int), [np.zeros((1, 6))] * 2, model)).all()
 
 
 def test_certainty_is_summed_by_class() -> None:
