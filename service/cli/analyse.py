@@ -1,7 +1,6 @@
 """`cytolibra analyse`: a slide in, report, annotations and a picture out, without a server."""
 
 import contextlib
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -145,6 +144,7 @@ def _write_results(results: _Results, output: Path) -> tuple[str, ...]:
     Raises:
         NoSpaceError: they cannot be written.
     """
+    from models.atomic_write import move_into_place
     from service.errors import NoSpaceError
 
     existed = output.exists()
@@ -153,7 +153,7 @@ def _write_results(results: _Results, output: Path) -> tuple[str, ...]:
         with tempfile.TemporaryDirectory(prefix=".part-", dir=output) as folder:
             names = _write_into(Path(folder), results)
             for name in names:
-                os.replace(Path(folder) / name, output / name)
+                move_into_place(Path(folder) / name, output / name)
     except OSError as error:
         raise NoSpaceError(
             f"the results cannot be written to {output}: {error.strerror or error}"

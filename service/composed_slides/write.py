@@ -4,7 +4,6 @@ Its truth lies beside it. Pieces lie in rows; strips of the slide are painted as
 for them, so that only the fields last used are held.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.atomic_write import write_atomically, write_text_atomically
 from models.classes import CellClass
 from models.data.field_pixels import read_field_pixels
 from models.data.resample import resample_pixels
@@ -81,20 +81,17 @@ def write_slide(
         DatasetError: an image cannot be read or the slide cannot be written.
     """
     placed, width, height = _lay_out(pieces, times, np.random.default_rng(seed))
-    truth, part = truth_path(path), path.with_name(path.name + ".part")
+    truth = truth_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         strips = _paint_strips(detected, pieces, placed, (width, height), ground)
-        write_aperio(part, AperioFacts(width, height, MPP, SCANNER), strips)
-        bbox, label = _place_cells(detected, pieces, placed)
-        cells = boxes_to_geojson(bbox, [classes[index] for index in label], path.stem)
-        truth.write_text(cells, encoding="utf-8")
-        os.replace(part, path)
+        with write_atomically(path) as part:
+            write_aperio(part, AperioFacts(width, height, MPP, SCANNER), strips)
+            bbox, label = _place_cells(detected, pieces, placed)
+            cells = boxes_to_geojson(bbox, [classes[index] for index in label], path.stem)
+            write_text_atomically(truth, cells)
     except OSError as error:
         raise DatasetError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        if part.exists():
-            part.unlink()
     return truth
 
 

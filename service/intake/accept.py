@@ -5,12 +5,12 @@ Owns the order of the checks and the removal of refused files; receiving is `rec
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from models.atomic_write import move_into_place
 from service.errors import CytolibraError
 from service.intake.receive import ReceivedFile
 from service.jobs.client import JobQueue
@@ -98,7 +98,7 @@ def _accept_new(intake: Intake, file: ReceivedFile, new: NewSlide) -> Accepted:
     next start removes, but never a slide without a file.
     """
     stored = intake.folder / new.stored_name
-    _move(file.path, stored)
+    move_into_place(file.path, stored)
     is_new = False
     try:
         _check(intake, stored, file, new.mpp)
@@ -117,20 +117,10 @@ def _accept_known(intake: Intake, file: ReceivedFile, known: Slide) -> Accepted:
     intake.slides.check_queue(intake.max_queue_length)
     if not intake.slides.requeue(known.id):
         return Accepted(intake.slides.get(known.id), False)
-    _move(file.path, intake.folder / known.stored_name)
+    move_into_place(file.path, intake.folder / known.stored_name)
     slide = intake.slides.get(known.id)
     intake.jobs.put(slide)
     return Accepted(slide, True)
-
-
-def _move(path: Path, target: Path) -> None:
-    """Moves a synced file and syncs the folder, so that the new name survives a power cut."""
-    os.replace(path, target)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _check(intake: Intake, path: Path, file: ReceivedFile, mpp: float | None) -> None:

@@ -17,6 +17,7 @@ import structlog
 from dbos import DBOS
 from sqlalchemy.exc import SQLAlchemyError
 
+from models.atomic_write import write_text_atomically
 from service.catalogue import BundleCatalogue, Catalogue
 from service.jobs.durable import (
     POLL_INTERVAL_S,
@@ -114,9 +115,7 @@ def beat_until_stopped(workers: Workers, worker_id: str) -> None:
 
 def write_pid(path: Path) -> None:
     """Writes this process's id to `path` atomically."""
-    draft = path.with_suffix(f".{os.getpid()}")
-    draft.write_text(f"{os.getpid()}\n", encoding="ascii")
-    draft.replace(path)
+    write_text_atomically(path, f"{os.getpid()}\n")
 
 
 def end_process(status: int = 0) -> NoReturn:

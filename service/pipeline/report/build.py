@@ -85,7 +85,14 @@ def build_report(
         quality=(*quality, *flags),
         disclaimer=DISCLAIMER,
         provenance=trace_result(
-            info, plan, len(unreadable_tiles), not_in_file, detector, options, times_s
+            info,
+            plan,
+            len(unreadable_tiles),
+            not_in_file,
+            detector,
+            options,
+            times_s,
+            slide_sha256,
         ),
     )
 

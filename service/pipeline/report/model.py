@@ -124,6 +124,10 @@ class Provenance(_Part):
     code_version: str
     settings: Options
     slide: SlideInfo
+    slide_sha256: str | None = Field(
+        default=None,
+        description="SHA-256 of the slide's file, or of its files' digests; null if not taken.",
+    )
     tile_plan: TilePlanFacts
     unreadable: UnreadableTiles
     not_in_file: AreaNotInFile = AreaNotInFile()

@@ -22,6 +22,7 @@ def trace_result(
     detector: DetectorInfo,
     options: Options,
     times_s: Mapping[str, float],
+    slide_sha256: str | None,
 ) -> Provenance:
     """Detector, code, settings, slide, tiles and times of an analysis."""
     num_tiles = len(plan.tiles)
@@ -36,6 +37,7 @@ def trace_result(
         code_version=importlib.metadata.version("cytolibra"),
         settings=options,
         slide=info,
+        slide_sha256=slide_sha256,
         tile_plan=TilePlanFacts(
             num_tiles=num_tiles,
             tile_size_px=plan.spec.tile_size_px,

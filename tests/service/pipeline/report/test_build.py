@@ -131,4 +131,5 @@ def test_suspicious_cells_have_the_ids_of_the_annotations(shipped: DetectorInfo)
     (carcinoma,) = report.suspicious
     box = np.array([carcinoma.cells[0].bbox_xyxy], np.float32)
     expected = make_cell_ids(CellSource(SHA256, shipped.digest, INFO.mpp), box)
+    assert report.provenance.slide_sha256 == SHA256
     assert [str(carcinoma.cells[0].id)] == expected.tolist()
