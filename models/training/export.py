@@ -109,15 +109,29 @@ def export_bundle(
 
 
 def describe_slide_score(figures: dict[str, Any]) -> list[str]:
-    """Lines of a card: accuracy of the slide score."""
-    return [
+    """Lines of a card: accuracy of the slide score.
+
+    Args:
+        figures: plain values; tables by share or size have text for keys.
+    """
+    tables = {name: value for name, value in figures.items() if isinstance(value, dict)}
+    plain = {name: value for name, value in figures.items() if name not in tables}
+    lines = [
         "## Slide score",
         "",
-        "On slides composed of held-out fields that the coefficients were not fitted on; a",
-        "margin above 0 was chosen on these same slides:",
+        "On slides composed of held-out fields that the coefficients were not fitted on. Forms and",
+        "margins of its terms were chosen on these same slides, so the figures are optimistically",
+        "biased (docs/score.md).",
         "",
-        *(f"- {key.replace('_', ' ')}: {value}" for key, value in figures.items()),
+        *(f"- {name.replace('_', ' ')}: {value}" for name, value in plain.items()),
     ]
+    for keys in dict.fromkeys(tuple(table) for table in tables.values()):
+        lines += ["", f"| | {' | '.join(keys)} |", "|---" * (len(keys) + 1) + "|"]
+        for name, table in tables.items():
+            if tuple(table) == keys:
+                cells = " | ".join(f"{value:.3f}" for value in table.values())
+                lines.append(f"| {name.replace('_', ' ')} | {cells} |")
+    return lines
 
 
 def write_card(
