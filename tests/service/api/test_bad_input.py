@@ -188,6 +188,7 @@ def test_key_of_an_upload_in_flight(server: RunningServer) -> None:
         ("GET", "/v1/nothing", 404, "not-found"),
         ("PUT", "/v1/slides", 405, "method-not-allowed"),
         ("GET", "/v1/slides?limit=0", 400, "invalid-request"),
+        ("GET", "/v1/slides?limit=1_0", 400, "invalid-request"),
         ("GET", "/v1/slides?status=asleep", 400, "invalid-request"),
         ("GET", "/v1/slides?offset=50", 400, "invalid-request"),
         ("GET", "/v1/slides?cursor=50", 400, "invalid-request"),

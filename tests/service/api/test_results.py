@@ -75,6 +75,7 @@ def test_nothing_left_is_an_empty_collection(server: RunningServer, done: dict[s
         {"bbox": "nan,0,1,1"},
         {"label": "unknown"},
         {"min_score": "2"},
+        {"min_score": "0_1"},
         {"min_score": "nan"},
         {"format": "pdf"},
         {"origin": "moon"},
