@@ -24,7 +24,7 @@ OWN_SEGMENTS = ("v1", "docs", "healthz", "readyz", "metrics", "openapi.json")
 
 
 def is_own_path(prefix: str) -> bool:
-    """Whether a path prefix, e.g. "/v1/lab", begins with a path of the app."""
+    """Whether a path prefix, e.g. "/docs/lab", begins with a path of the app."""
     return prefix.removeprefix("/").partition("/")[0] in OWN_SEGMENTS
 
 
