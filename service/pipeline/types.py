@@ -185,8 +185,9 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
-#: Runs group `index` by calling the function, or gives back what an earlier run of it gave.
-RunGroup = Callable[[int, Callable[[], GroupResult]], GroupResult]
+#: Runs group `index` by calling the function, or gives back what an earlier run of it gave if that
+#: was made from the same: if its digest (see `digest_group`) is the one given.
+RunGroup = Callable[[int, str, Callable[[], GroupResult]], GroupResult]
 
 
 class QualityCode(StrEnum):
