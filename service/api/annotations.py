@@ -5,10 +5,12 @@ refused before the first byte is sent.
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import BinaryIO
+
+from werkzeug.http import parse_accept_header
 
 from service.exports.filters import read_filters
 from service.exports.formats import WRITERS, Format
@@ -78,13 +80,12 @@ def compress(pieces: Iterator[bytes]) -> Iterator[bytes]:
     yield gzip.flush()
 
 
-def is_gzip_accepted(accept_encoding: str) -> bool:
-    """Whether this Accept-Encoding header accepts gzip."""
-    for item in accept_encoding.lower().split(","):
-        name, _, weight = item.partition(";")
-        if name.strip() in ("gzip", "*"):
-            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False
+def is_gzip_accepted(accept_encoding: Sequence[str]) -> bool:
+    """Whether the lines of an Accept-Encoding header accept gzip; stated by name, `*` is ignored.
+
+    Source: RFC 9110, section 12.5.3.
+    """
+    return parse_accept_header(", ".join(accept_encoding)).quality("gzip") > 0
 
 
 def _stream(

@@ -61,7 +61,8 @@ def create_app(context: Context) -> FastAPI:
     for router in (slides.router, events.router, results.router, detectors.router):
         app.include_router(router, dependencies=strict)
     for router in (health.router, metrics.router):
-        app.include_router(router, prefix=PREFIX)
+        app.include_router(router, prefix=PREFIX, dependencies=strict)
+        # Outside of the version, probes and scrapers may add parameters of their own.
         app.include_router(router, include_in_schema=False)
     app.include_router(docs.router)
     _add_middleware(app, context)

@@ -7,7 +7,7 @@ from email.message import Message
 from email.utils import collapse_rfc2231_value
 from typing import Any
 
-from multipart import MultipartSegment
+from multipart import MultipartSegment, content_disposition_unquote, parse_options_header
 
 from service.errors import InvalidRequestError
 
@@ -35,18 +35,16 @@ def file_name(disposition: str) -> str | None:
     Args:
         disposition: the header's value, its bytes read as Latin-1.
 
-    `filename*=` (RFC 5987) goes before `filename=`, whose bytes are UTF-8 by RFC 7578.
+    `filename*=` (RFC 5987) goes before `filename=`, whose bytes are UTF-8 by RFC 7578, unless it is
+    empty or malformed.
     """
-    header = Message()
-    header["Content-Disposition"] = disposition
-    # Typeshed declares plain values only; an extended value is (charset, language, text).
-    parameters: list[tuple[str, Any]] = header.get_params([], "Content-Disposition")
-    names = [value for key, value in parameters if key.lower() == "filename"]
+    names = _names(disposition)
     for name in names:
-        if isinstance(name, tuple):
-            return _extended_name(name)
+        if isinstance(name, tuple) and (text := _extended_name(name)):
+            return text
+    plain = [name for name in names if isinstance(name, str)]
     # Browsers write a quotation mark as %22 (WHATWG HTML, multipart/form-data).
-    return decode_name(names[0].encode("latin-1")).replace("%22", '"') if names else None
+    return decode_name(plain[0].encode("latin-1")).replace("%22", '"') if plain else None
 
 
 def decode_name(raw: bytes) -> str:
@@ -79,6 +77,20 @@ def field_text(name: str, charset: str | None, raw: bytes) -> str:
         raise InvalidRequestError(
             f"the form's field {name!r} is no text in {(charset or 'UTF-8')[:60]}; send it as UTF-8"
         ) from error
+
+
+def _names(disposition: str) -> list[str | tuple[str | None, str | None, str]]:
+    """The file names in the header; an extended one is (charset, language, text)."""
+    header = Message()
+    header["Content-Disposition"] = disposition
+    try:
+        # Typeshed declares plain values only.
+        parameters: list[tuple[str, Any]] = header.get_params([], "Content-Disposition")
+    except (TypeError, ValueError):
+        # The email package fails if whole and numbered extended values (RFC 2231) are mixed.
+        _, options = parse_options_header(disposition, unquote=content_disposition_unquote)
+        return [options["filename"]] if "filename" in options else []
+    return [value for key, value in parameters if key.lower() == "filename"]
 
 
 def _extended_name(extended: tuple[str | None, str | None, str]) -> str:

@@ -7,10 +7,12 @@ Owns the valid values; their use is left to the routes, and the fields of an upl
 from typing import Annotated
 
 from fastapi import Header, Query
+from pydantic import BeforeValidator
 
 from service.api.cursor import CURSOR_PATTERN
 from service.exports.formats import Format
 from service.exports.frame import Origin
+from service.number_text import check_decimal
 from service.storage.tables import Status
 
 Key = Annotated[
@@ -31,7 +33,11 @@ Cursor = Annotated[
         description="Where the page begins; taken from `links.next` of the previous page.",
     ),
 ]
-Limit = Annotated[int, Query(ge=1, le=500, description="Maximum number of slides.")]
+Limit = Annotated[
+    int,
+    Query(ge=1, le=500, description="Maximum number of slides."),
+    BeforeValidator(check_decimal),
+]
 
 AnnotationFormat = Annotated[Format, Query(description="GeoJSON opens in QuPath.")]
 
@@ -43,6 +49,7 @@ Labels = Annotated[
 MinScore = Annotated[
     float | None,
     Query(ge=0, le=1, allow_inf_nan=False, description="Only cells with at least this score."),
+    BeforeValidator(check_decimal),
 ]
 
 Bbox = Annotated[

@@ -25,6 +25,7 @@ from service.api.error_status import (
 )
 from service.api.middleware.default_headers import DEFAULT_HEADERS
 from service.api.middleware.methods import allowed
+from service.api.middleware.stop_uploads import POLL_S
 from service.errors import CytolibraError, InvalidRequestError
 
 MEDIA_TYPE = "application/problem+json"
@@ -58,13 +59,7 @@ class ProblemResponse(Response):
             }
         )
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
-        timeout_s = _drain_timeout_s(scope)
-        deadline = time.monotonic() + timeout_s
-        with anyio.move_on_after(timeout_s):
-            while time.monotonic() < deadline:
-                message = await receive()
-                if message["type"] != "http.request" or not message.get("more_body", False):
-                    break
+        await _discard_body(scope, receive)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -126,12 +121,20 @@ def mark_body_read(request: Request) -> None:
     request.scope["cytolibra.body_read"] = True
 
 
-def _drain_timeout_s(scope: Scope) -> float:
-    """Seconds for which the rest of a body is read; few when the server is stopping."""
+async def _discard_body(scope: Scope, receive: Receive) -> None:
+    """Reads the body to its end, but not for long, and less long once the server is stopping."""
     context: Any = scope["app"].state.context
-    if context.stopping.is_set():
-        return float(context.settings.shutdown_timeout_s) / 2
-    return DRAIN_TIMEOUT_S
+    is_stopping = False
+    deadline = time.monotonic() + DRAIN_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if not is_stopping and context.stopping.is_set():
+            is_stopping = True
+            rest_s = context.settings.shutdown_timeout_s / 2
+            deadline = min(deadline, time.monotonic() + rest_s)
+        with anyio.move_on_after(POLL_S):
+            message = await receive()
+            if message["type"] != "http.request" or not message.get("more_body", False):
+                return
 
 
 def _is_sending(scope: Scope) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import InvalidRequestError
+from service.number_text import read_decimal
 from service.pipeline.types import CellClass, CellRecords, Detections
 
 
@@ -81,7 +82,7 @@ def _read_bbox(text: str | None) -> tuple[float, float, float, float] | None:
     if text is None:
         return None
     try:
-        x1, y1, x2, y2 = (float(part) for part in text.split(","))
+        x1, y1, x2, y2 = (read_decimal(part) for part in text.split(","))
     except ValueError:
         raise InvalidRequestError(
             f"bbox={text!r} is not four numbers x1,y1,x2,y2 in level-0 px, as in bbox=0,0,5000,5000"

@@ -9,11 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic_core import PydanticCustomError
 
 from models.errors import name_first_error
 from service.errors import FieldConflictError, InvalidRequestError, UnknownFieldError
+from service.number_text import check_decimal
 from service.pipeline.mpp import MAX_MPP, MIN_MPP
 from service.storage.accession import normalise_accession
 
@@ -36,6 +45,7 @@ Mpp = Annotated[
         allow_inf_nan=False,
         examples=[0.25],
     ),
+    BeforeValidator(check_decimal),
 ]
 Accession = Annotated[
     str,

@@ -28,21 +28,33 @@ class StopUploads:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on with a body that raises an error when the server stops."""
-        if scope["type"] == "http" and scope["method"] in WITH_BODY:
-            receive = StoppableBody(receive, self._stopping)
-        await self._app(scope, receive, send)
+        if scope["type"] != "http" or scope["method"] not in WITH_BODY:
+            await self._app(scope, receive, send)
+            return
+        body = StoppableBody(receive, self._stopping)
+
+        async def send_response(message: Message) -> None:
+            body.stop_watching()
+            await send(message)
+
+        await self._app(scope, body, send_response)
 
 
 class StoppableBody:
     """A request's body, which raises an error once the server is stopping.
 
-    The error is raised only once; afterwards the body can still be read, to discard it.
+    The error is raised only once, and not after the response has begun, since a second response
+    would break the connection; the body can still be read then, to discard it.
     """
 
     def __init__(self, receive: Receive, stopping: threading.Event) -> None:
         self._receive = receive
         self._stopping = stopping
         self._is_watched = True
+
+    def stop_watching(self) -> None:
+        """From now on, no error is raised."""
+        self._is_watched = False
 
     async def __call__(self) -> Message:
         """The next message of the body.

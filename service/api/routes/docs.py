@@ -17,10 +17,10 @@ from service.api.representations import check_conditions, entity_tag
 
 router = APIRouter(include_in_schema=False)
 
-#: Everything from this server. Swagger UI's pictures are data within its style sheet, and it sets
-#: no styles inside HTML.
+#: Everything from this server. Swagger UI's pictures are data within its style sheet, it shows
+#: pictures in answers as blobs, and it sets no styles inside HTML.
 PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 #: Package, path in it and media type of each file of the page.

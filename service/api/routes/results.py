@@ -119,7 +119,7 @@ def get_annotations(
     """
     check_done(slide)
     query = AnnotationsQuery(format, tuple(label or ()), min_score, bbox, origin)
-    is_gzip = is_gzip_accepted(request.headers.get("accept-encoding", ""))
+    is_gzip = is_gzip_accepted(request.headers.getlist("accept-encoding"))
     tag = entity_tag(*result_identity(slide), "annotations", astuple(query), is_gzip)
     headers = {**validators(tag), "Vary": "Accept-Encoding"}
     if (unchanged := check_conditions(request, headers, tag)) is not None:

@@ -188,18 +188,27 @@ def test_key_of_an_upload_in_flight(server: RunningServer) -> None:
         ("GET", "/v1/nothing", 404, "not-found"),
         ("PUT", "/v1/slides", 405, "method-not-allowed"),
         ("GET", "/v1/slides?limit=0", 400, "invalid-request"),
+        ("GET", "/v1/slides?limit=1_0", 400, "invalid-request"),
         ("GET", "/v1/slides?status=asleep", 400, "invalid-request"),
         ("GET", "/v1/slides?offset=50", 400, "invalid-request"),
         ("GET", "/v1/slides?cursor=50", 400, "invalid-request"),
         ("GET", "/v1/detectors?name=fake", 400, "invalid-request"),
         ("GET", "/v1/slides/nowhere/annotations?min_scor=0.5", 400, "invalid-request"),
+        ("HEAD", "/v1/slides?offset=50", 400, None),
+        ("DELETE", "/v1/slides/nowhere?force=1", 400, "invalid-request"),
+        ("POST", "/v1/slides/nowhere/cancel?force=1", 400, "invalid-request"),
+        ("POST", "/v1/slides?force=1", 400, "unknown-field"),
+        ("GET", "/v1/healthz?verbose=1", 400, "invalid-request"),
+        ("GET", "/v1/readyz?verbose=1", 400, "invalid-request"),
+        ("GET", "/v1/metrics?name=x", 400, "invalid-request"),
     ],
 )
 def test_wrong_address(
-    server: RunningServer, method: str, path: str, status: int, name: str
+    server: RunningServer, method: str, path: str, status: int, name: str | None
 ) -> None:
     answer = server.client.request(method, path)
-    assert answer.json()["type"] == f"urn:cytolibra:problem:{name}"
+    if name is not None:
+        assert answer.json()["type"] == f"urn:cytolibra:problem:{name}"
     assert (answer.status_code, answer.headers["content-type"]) == (
         status,
         "application/problem+json",

@@ -26,6 +26,11 @@ def disposition(parameters: bytes) -> str:
         (b'filename="a\\"b.svs"', 'a"b.svs'),
         (b'filename="a%22b.svs"', 'a"b.svs'),
         (b"FILENAME=a.svs", "a.svs"),
+        ("filename=Präparat 1.svs".encode(), "Präparat 1.svs"),
+        (b"filename=\"C26-1.svs\"; filename*=''", "C26-1.svs"),
+        (b'filename="C26-1.svs"; filename*=', "C26-1.svs"),
+        (b"filename*=UTF-8''a.svs; filename*0=\"b.svs\"", None),
+        (b"filename*=UTF-8''a.svs; filename*0=\"b.svs\"; filename=c.svs", "c.svs"),
         (b"other=1", None),
     ],
 )
@@ -51,6 +56,13 @@ def test_any_bytes_are_a_name(raw: bytes) -> None:
     for parameters in (b'filename="' + raw + b'"', b"filename*=" + raw, b"filename=" + raw):
         name = clean_name(file_name(disposition(parameters)))
         assert name is None or name.encode()
+
+
+@given(st.lists(st.sampled_from(["*", "*0", "*0*", "*1", "*1*", "*x", ""]), max_size=4))
+def test_any_mixture_of_extended_names_is_read(suffixes: list[str]) -> None:
+    parameters = "; ".join(f"filename{suffix}=UTF-8''a.svs" for suffix in suffixes)
+    name = file_name(disposition(parameters.encode()))
+    assert name is None or "a.svs" in name
 
 
 @pytest.mark.parametrize(

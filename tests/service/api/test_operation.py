@@ -16,6 +16,11 @@ def test_server_is_alive_and_ready(server: RunningServer, prefix: str) -> None:
     assert ready.json() == {"ready": True, "database": True, "worker": True, "disk_space": True}
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_probe_outside_of_the_version_may_have_parameters(server: RunningServer, path: str) -> None:
+    assert server.client.get(f"{path}?_=1").status_code == 200
+
+
 def test_detectors_are_listed(server: RunningServer) -> None:
     (detector,) = server.client.get("/v1/detectors").json()["detectors"]
     assert detector["name"] == "fake"

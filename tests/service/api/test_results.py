@@ -75,6 +75,7 @@ def test_nothing_left_is_an_empty_collection(server: RunningServer, done: dict[s
         {"bbox": "nan,0,1,1"},
         {"label": "unknown"},
         {"min_score": "2"},
+        {"min_score": "0_1"},
         {"min_score": "nan"},
         {"format": "pdf"},
         {"origin": "moon"},
@@ -99,10 +100,32 @@ def test_uncompressed_for_those_who_want_it(server: RunningServer, done: dict[st
 
 @pytest.mark.parametrize(
     ("header", "accepted"),
-    [("", False), ("gzip", True), ("br, GZIP;q=0.5", True), ("gzip;q=0", False), ("*", True)],
+    [
+        ("", False),
+        ("gzip", True),
+        ("br, GZIP;q=0.5", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000", False),
+        ("*", True),
+        ("*, gzip;q=0", False),
+        ("*;q=0, gzip", True),
+        ("gzip;q=0, *", False),
+        ("br, *;q=0", False),
+    ],
 )
 def test_accept_encoding_is_heeded(header: str, accepted: bool) -> None:
-    assert is_gzip_accepted(header) is accepted
+    assert is_gzip_accepted([header]) is accepted
+    assert is_gzip_accepted(header.split(",")) is accepted
+
+
+def test_all_lines_of_accept_encoding_are_heeded(
+    server: RunningServer, done: dict[str, Any]
+) -> None:
+    address = server.client.build_request("GET", done["links"]["annotations"]).url
+    lines = [("Accept-Encoding", "*"), ("Accept-Encoding", "gzip;q=0")]
+    with httpx.Client() as client:
+        answer = client.send(httpx.Request("GET", address, headers=lines))
+    assert "content-encoding" not in answer.headers
 
 
 def test_compressed_pieces_are_one_file() -> None:

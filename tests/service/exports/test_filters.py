@@ -43,8 +43,10 @@ def test_cells_whose_centre_is_inside(chunks: list[CellRecords]) -> None:
         ({"min_score": float("nan")}, "min_score=nan"),
         ({"bbox": "1,2,3"}, "four numbers"),
         ({"bbox": "a,b,c,d"}, "four numbers"),
+        ({"bbox": "0,0,1_0,9"}, "four numbers"),
+        ({"bbox": "0,0,1e999,9"}, "x1 < x2"),
         ({"bbox": "5,5,1,9"}, "x1 < x2"),
-        ({"bbox": "0,0,nan,9"}, "x1 < x2"),
+        ({"bbox": "0,0,nan,9"}, "four numbers"),
     ],
 )
 def test_wrong_filters_are_named(

@@ -64,6 +64,7 @@ def test_misspelt_field_is_refused_with_a_guess() -> None:
         ("mpp", "nan", "finite"),
         ("mpp", "", "mpp = ''"),
         ("mpp", "0,25", "number"),
+        ("mpp", "0_1", "mpp = '0_1'.*decimal number"),
         ("accession", "", "accession = '': it is empty"),
         ("accession", "C\x07", "U\\+0007"),
         ("accession", "C" * 201, "at most 200"),

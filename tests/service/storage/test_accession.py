@@ -6,7 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.storage.accession import INVISIBLE_CATEGORIES, normalise_accession
+from service.storage.accession import (
+    DEFAULT_IGNORABLE,
+    INVISIBLE_CATEGORIES,
+    normalise_accession,
+)
 
 
 def normalised_or_none(text: str) -> str | None:
@@ -42,12 +46,29 @@ def test_accession_is_trimmed_and_composed(text: str, accession: str) -> None:
         ("\N{ZERO WIDTH NO-BREAK SPACE}C26-1", "character 1"),
         ("C26\N{LINE SEPARATOR}1", "LINE SEPARATOR"),
         ("C26\ud800", r"U\+D800"),
+        ("C26\N{COMBINING GRAPHEME JOINER}-1", "COMBINING GRAPHEME JOINER"),
+        ("C26\N{HANGUL FILLER}-1", "HANGUL FILLER"),
+        ("C26\N{HALFWIDTH HANGUL FILLER}-1", "HALFWIDTH HANGUL FILLER"),
+        ("C26-1\N{VARIATION SELECTOR-16}", "VARIATION SELECTOR-16"),
+        ("C26-1\N{VARIATION SELECTOR-256}", "VARIATION SELECTOR-256"),
+        ("C26\N{KHMER VOWEL INHERENT AQ}", "KHMER VOWEL INHERENT AQ"),
+        ("C26\N{MONGOLIAN FREE VARIATION SELECTOR ONE}", r"U\+180B"),
+        ("C26\U000e0fff", r"U\+E0FFF"),
         ("C26\N{REPLACEMENT CHARACTER}", "no UTF-8"),
     ],
 )
 def test_invisible_character_is_refused_by_name(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         normalise_accession(text)
+
+
+@given(
+    st.sampled_from(DEFAULT_IGNORABLE).flatmap(lambda ends: st.integers(*ends)).map(chr),
+    st.integers(0, 5),
+)
+def test_no_ignorable_character_makes_another_accession(character: str, place: int) -> None:
+    with pytest.raises(ValueError, match=rf"U\+{ord(character):04X}"):
+        normalise_accession("C26-1"[:place] + character + "C26-1"[place:])
 
 
 @given(st.text())

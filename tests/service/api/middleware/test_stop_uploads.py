@@ -54,6 +54,26 @@ def read_answer(raw: socket.socket) -> bytes:
     return answer
 
 
+@pytest.mark.parametrize("goes_on_sending", [True, False])
+def test_refusal_stands_when_the_server_stops_meanwhile(
+    own_server: RunningServer, goes_on_sending: bool
+) -> None:
+    url = own_server.client.base_url
+    with socket.create_connection((url.host, url.port or 80), timeout=5.0) as raw:
+        raw.sendall(b"POST /v1/slides?acession=1 HTTP/1.1\r\nHost: x\r\n")
+        raw.sendall(b"Content-Length: 300000000\r\n\r\n")
+        assert b"unknown-field" in read_answer(raw)
+        own_server.process.send_signal(signal.SIGTERM)
+        for _ in range(10 if goes_on_sending else 0):
+            time.sleep(0.05)
+            raw.sendall(b"x" * 100_000)
+        assert raw.recv(65536) == b""
+    assert own_server.end(STOP_TIMEOUT_S) == 0
+    # The server neither failed on the upload nor had to cancel it.
+    for word in ("Traceback", "request failed", "Cancel", "cancel"):
+        assert word not in own_server.logged()
+
+
 def test_client_that_goes_on_sending_reads_the_answer(own_server: RunningServer) -> None:
     def pieces() -> Iterator[bytes]:
         yield b"x" * 100_000

@@ -21,6 +21,12 @@ def test_page_loads_only_from_this_server(server: RunningServer) -> None:
     assert re.findall(r"<script(?![^>]*src=)|<style|style=|\son\w+=", answer.text) == []
 
 
+def test_page_may_show_the_picture_in_an_answer(server: RunningServer) -> None:
+    policy = server.client.get("/docs").headers["content-security-policy"]
+    sources = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert set(sources["img-src"].split()) == {"'self'", "data:", "blob:"}
+
+
 def test_file_of_the_page_is_sent_once(server: RunningServer) -> None:
     first = server.client.get("/docs/swagger-ui-bundle.js")
     again = server.client.get(
