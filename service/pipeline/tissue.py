@@ -5,6 +5,7 @@ A low level alone never decides that a place is glass: samples of the glass are 
 level 0.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -61,6 +62,15 @@ class TissueMask:
     def num_level0_px(self) -> float:
         """Area in level-0 px."""
         return float(self.pixels.sum()) * self.downsample**2
+
+    def num_level0_px_in(self, xyxy: tuple[float, float, float, float]) -> float:
+        """Its area in a level-0 rectangle, level-0 px; each mask px counts where its middle lies.
+
+        So the areas of rectangles that share no point never add up to more than the whole.
+        """
+        # A mask px of index i has its middle at (i + 0.5) * downsample.
+        x1, y1, x2, y2 = (max(0, math.ceil(at / self.downsample - 0.5)) for at in xyxy)
+        return float(np.count_nonzero(self.pixels[y1:y2, x1:x2])) * self.downsample**2
 
     @property
     def num_lost_px(self) -> float:
