@@ -19,6 +19,7 @@ from openslide import OpenSlide, OpenSlideError
 
 from service.errors import (
     CytolibraError,
+    DimensionsImplausibleError,
     FocusStackError,
     NotASlideError,
     SlideUnreadableError,
@@ -34,7 +35,7 @@ from service.pipeline.levels import (
     choose_levels,
 )
 from service.pipeline.missing_tiles import read_filled
-from service.pipeline.mpp import find_mpp
+from service.pipeline.mpp import find_mpp, read_scale
 from service.pipeline.overview import Overview, read_overview
 from service.pipeline.tile_presence import (
     SampledPresence,
@@ -273,7 +274,15 @@ def _state_levels(handle: OpenSlide) -> list[StatedLevel]:
 def _describe(handle: OpenSlide, container: Container, given_mpp: float | None) -> SlideInfo:
     properties = handle.properties
     width, height = handle.dimensions
-    mpp, mpp_source = find_mpp(properties, given_mpp)
+
+    def fits_glass(mpp: float) -> bool:
+        try:
+            check_dimensions(width, height, mpp, container.size_bytes)
+        except DimensionsImplausibleError:
+            return False
+        return True
+
+    mpp, mpp_source = find_mpp(properties, given_mpp, fits_glass)
     check_dimensions(width, height, mpp, container.size_bytes)
     return SlideInfo(
         vendor=properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
@@ -285,6 +294,7 @@ def _describe(handle: OpenSlide, container: Container, given_mpp: float | None) 
         bounds_xywh=_find_bounds(properties),
         background_rgb=_find_background(properties),
         focal_plane=container.focal_plane,
+        stated_mpp=next(iter(read_scale(properties).mpps), None),
     )
 
 

@@ -149,6 +149,20 @@ def test_what_limits_a_slide_is_flagged() -> None:
     assert flag_slide(INFO, AreaNotInFile()) == []
 
 
+@pytest.mark.parametrize(
+    ("given", "own", "told"),
+    [(0.5, 0.25, True), (0.5, 0.489, True), (0.5, 0.495, False), (0.5, None, False)],
+)
+def test_a_given_mpp_that_differs_from_the_slides_own_is_told(
+    given: float, own: float | None, told: bool
+) -> None:
+    info = replace(INFO, mpp=given, mpp_source="request", stated_mpp=own)
+    flags = flag_slide(info, AreaNotInFile())
+    expected = [f"mpp {given:g} was given, the slide states {own} µm per px"] if told else []
+    assert [flag.text for flag in flags] == expected
+    assert all(flag.code == "mpp-differs-from-slide" for flag in flags)
+
+
 def test_tiles_that_are_unreadable_or_too_crowded_are_flagged() -> None:
     assert flag_tiles(9, 0, 0.0, 0) == []
     unreadable, limited = flag_tiles(8, 2, 0.25, 4)
