@@ -18,6 +18,15 @@ GIB = 1024**3
 #: Of a path prefix: "" or e.g. "/lab/cells".
 ROOT_PATH_PATTERN = r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
 
+#: First segments of the app's own paths. Under a prefix that begins with one, a path with the
+#: prefix could not be told from a path without it.
+OWN_SEGMENTS = ("v1", "docs", "healthz", "readyz", "metrics", "openapi.json")
+
+
+def is_own_path(prefix: str) -> bool:
+    """Whether a path prefix, e.g. "/v1/lab", begins with a path of the app."""
+    return prefix.removeprefix("/").partition("/")[0] in OWN_SEGMENTS
+
 
 def read_networks(text: str) -> list[IPv4Network | IPv6Network]:
     """Networks from a comma-separated list of addresses and networks.
@@ -76,6 +85,16 @@ class Settings(BaseSettings):
     root_path: str = Field(default="", pattern=f"^{ROOT_PATH_PATTERN}$")
     trusted_proxies: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("root_path")
+    @classmethod
+    def _check_root_path(cls, prefix: str) -> str:
+        if is_own_path(prefix):
+            raise ValueError(
+                f"the server's own paths begin with {', '.join(OWN_SEGMENTS)};"
+                f" publish it under another prefix, e.g. /lab"
+            )
+        return prefix
 
     @field_validator("trusted_proxies")
     @classmethod

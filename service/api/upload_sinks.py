@@ -91,6 +91,7 @@ class FormSink:
         Raises:
             InvalidRequestError: the form is malformed, or a field is unknown or invalid.
             FieldConflictError: a field differs between form and query.
+            UnknownDetectorError: the field `detector` names none.
         """
         if not data:
             return  # the parser takes empty data for the end

@@ -5,7 +5,7 @@ Owns the rules, which are the same for a query, a form and any other source; the
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -91,10 +91,16 @@ class StatedField:
 
 
 class StatedFields:
-    """The fields of a request, gathered from query, form and headers."""
+    """The fields of a request, gathered from query, form and headers.
 
-    def __init__(self) -> None:
+    Args:
+        checks: by field, a function that raises an error for a wrong value as soon as it is added,
+            so that an unknown detector is refused before the file is received.
+    """
+
+    def __init__(self, checks: Mapping[str, Callable[[Any], object]] | None = None) -> None:
         self._stated: dict[str, StatedField] = {}
+        self._checks = checks or {}
 
     def add(self, name: str, text: str, place: str) -> None:
         """Adds a field; repeating it with the same value is allowed.
@@ -103,6 +109,7 @@ class StatedFields:
             UnknownFieldError: no field has this name.
             InvalidRequestError: the value is invalid.
             FieldConflictError: a different value was added before.
+            CytolibraError: the field's check fails.
         """
         check_field_name(name, place)
         value = _read(name, text, place)
@@ -112,10 +119,8 @@ class StatedFields:
                 f"{name} is {previous.value!r} in {previous.place} and {value!r} in {place}; "
                 f"state it once, or the same each time"
             )
-
-    def is_stated(self, name: str) -> bool:
-        """Whether the field was added."""
-        return name in self._stated
+        if name in self._checks:
+            self._checks[name](value)
 
     def gather(self) -> SlideFields:
         """All fields, with defaults for those that were not added."""

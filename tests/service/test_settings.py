@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import ConfigError
-from service.settings import read_settings
+from service.settings import OWN_SEGMENTS, read_settings
 
 
 def test_argument_wins_over_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -33,6 +33,15 @@ def test_wrong_value_is_refused_with_its_name(tmp_path: Path) -> None:
 def test_wrong_proxy_setting_is_refused(tmp_path: Path, setting: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match=next(iter(setting))):
         read_settings(data_dir=tmp_path, **setting)
+
+
+@pytest.mark.parametrize("segment", OWN_SEGMENTS)
+def test_prefix_like_a_path_of_the_app_is_refused(tmp_path: Path, segment: str) -> None:
+    for prefix in (f"/{segment}", f"/{segment}/lab"):
+        with pytest.raises(ConfigError, match=rf"root_path = '{prefix}'.*another prefix"):
+            read_settings(data_dir=tmp_path, root_path=prefix)
+    for prefix in (f"/{segment}x", f"/lab/{segment}"):
+        assert read_settings(data_dir=tmp_path, root_path=prefix).root_path == prefix
 
 
 def test_missing_data_directory_is_refused() -> None:

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 from werkzeug.http import parse_options_header
 
-from service.settings import ROOT_PATH_PATTERN, read_networks
+from service.settings import ROOT_PATH_PATTERN, is_own_path, read_networks
 
 HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
@@ -55,7 +55,8 @@ def is_trusted(
 
 def _stated_prefix(scope: Scope) -> str:
     prefix = _last(Headers(scope=scope), "x-forwarded-prefix").rstrip("/")
-    return prefix if re.fullmatch(ROOT_PATH_PATTERN, prefix) else ""
+    is_prefix = re.fullmatch(ROOT_PATH_PATTERN, prefix) and not is_own_path(prefix)
+    return prefix if is_prefix else ""
 
 
 def _take_over_host(scope: Scope) -> None:

@@ -111,9 +111,6 @@ async def post_slide(
     an earlier version (`earlier-report`). A refused slide is not stored. Fields may be in the query
     or in the form; unknown fields are refused, as are two different values for a field.
     """
-    if fields.is_stated("detector"):
-        # An unknown detector is refused before the upload, which may take an hour.
-        await run_in_threadpool(context.catalogue.find, fields.gather().detector)
     limits = ReceiveLimits(context.settings.max_upload_bytes, context.settings.min_free_bytes)
     async with (
         holding_key(context.keys, idempotency_key) as hold,

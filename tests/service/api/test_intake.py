@@ -120,6 +120,23 @@ def test_what_is_not_understood_is_refused(
     assert_refused(send(server, body, query), status, kind, *words)
 
 
+def test_unknown_detector_in_the_form_is_refused_before_the_file(server: RunningServer) -> None:
+    begin = field("detector", "unknown") + file_part(b"x" * (2 << 20))
+    url = server.client.base_url
+    link = http.client.HTTPConnection(url.host, url.port, timeout=20)
+    try:
+        # The rest of the body is never sent.
+        link.putrequest("POST", "/v1/slides")
+        link.putheader("Content-Type", FORM_TYPE)
+        link.putheader("Content-Length", "3500000")
+        link.endheaders(begin)
+        answer = link.getresponse()
+        length = int(answer.headers["Content-Length"])
+        assert_refused((answer.status, json.loads(answer.read(length))), 422, "unknown-detector")
+    finally:
+        link.close()
+
+
 @pytest.mark.parametrize(
     ("raw", "name"),
     [

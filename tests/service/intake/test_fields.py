@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.errors import FieldConflictError, InvalidRequestError, UnknownFieldError
+from service.errors import (
+    FieldConflictError,
+    InvalidRequestError,
+    UnknownDetectorError,
+    UnknownFieldError,
+)
 from service.intake.fields import FIELD_NAMES, SlideFields, StatedFields, field_schemas
 
 
@@ -18,7 +23,6 @@ def gather_fields(*fields: tuple[str, str]) -> StatedFields:
 
 def test_nothing_stated_gives_defaults() -> None:
     assert gather_fields().gather() == SlideFields(detector="default")
-    assert not gather_fields().is_stated("detector")
 
 
 def test_all_fields_are_read() -> None:
@@ -50,6 +54,16 @@ def test_two_values_are_refused_naming_both(name: str, first: str, second: str) 
         gather_fields((name, first), (name, second))
     for word in (name, first, second, "the query", "the form"):
         assert word in str(caught.value)
+
+
+def test_value_that_fails_its_check_is_refused_when_it_is_added() -> None:
+    def refuse(name: str) -> None:
+        raise UnknownDetectorError(f"no detector is called {name!r}")
+
+    fields = StatedFields({"detector": refuse})
+    fields.add("accession", "C26-1", "the query")
+    with pytest.raises(UnknownDetectorError, match="'fast'"):
+        fields.add("detector", "fast", "the form")
 
 
 def test_misspelt_field_is_refused_with_a_guess() -> None:

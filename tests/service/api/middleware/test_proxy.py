@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from service.api.middleware.proxy import is_trusted
-from service.settings import read_networks
+from service.settings import OWN_SEGMENTS, read_networks
 from tests.service.running_server import RunningServer
 from tests.service.small_slide import draw_slide
 
@@ -137,3 +137,20 @@ def test_trust_is_by_network(address: str, networks: str, trusted: bool) -> None
 
 def test_nobody_is_trusted_without_an_address() -> None:
     assert not is_trusted(None, read_networks("0.0.0.0/0"))
+
+
+def test_first_segments_of_the_app_are_all_listed(server: RunningServer) -> None:
+    paths = server.client.get("/openapi.json").json()["paths"]
+    undescribed = ("docs", "healthz", "readyz", "metrics", "openapi.json")
+    assert {path.split("/")[1] for path in paths} | set(undescribed) == set(OWN_SEGMENTS)
+    for name in undescribed:
+        assert server.client.get(f"/{name}").status_code == 200
+
+
+@pytest.mark.parametrize("prefix", ["/v1", "/docs/lab"])
+def test_prefix_of_a_proxy_that_is_a_path_of_the_app_is_ignored(
+    behind_proxy: RunningServer, sent: httpx.Response, prefix: str
+) -> None:
+    path = f"/v1/slides/{sent.json()['id']}"
+    status = behind_proxy.client.get(path, headers={"X-Forwarded-Prefix": prefix}).json()
+    assert links_of(status) == {"/lab"}
