@@ -1,7 +1,7 @@
 """Fields with one class for the whole field: are more cells called abnormal where it is abnormal?
 
 For preparations that nobody drew boxes on, such as the liquid-based fields of Hussain et al., Data
-in Brief 30 (2020). Nothing is learned from them and nothing is chosen on them.
+in Brief 30 (2020). Nothing is learned from them.
 
     python -m benchmarks.whole_fields FOLDER --mpp 0.17 --detector default --detector fast
 """
@@ -20,9 +20,10 @@ from scipy.stats import mannwhitneyu
 
 from models.bundle.load import load_detector
 from models.data.coco import Field
+from models.data.resample import resample_field
 from models.detector import Detector
 from models.errors import DatasetError
-from models.measure.evaluate import MIN_SCORE, detect_field, merge_cells
+from models.measure.evaluate import make_tile
 
 NEGATIVE = "NILM"
 
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--fields", action="store_true", help="print the count of every field too")
     given = parser.parse_args(arguments)
     for name in given.detector:
-        counts = count_fields(load_detector(name, min_score=MIN_SCORE), given.folder, given.mpp)
+        counts = count_fields(load_detector(name), given.folder, given.mpp)
         shown = {"detector": name} | summarise(counts)
         if given.fields:
             shown["fields"] = [asdict(count) for count in counts]
@@ -63,10 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def count_fields(detector: Detector, folder: Path, mpp: float) -> list[FieldCount]:
-    """What the detector reports on every field of the folder, at its own thresholds.
+    """What the detector reports on every field of the folder, each read whole.
 
     Args:
-        detector: loaded at a low score threshold.
+        detector: at its own thresholds.
         folder: with `fields.json`, a list of objects with `file_name` and `class`.
         mpp: µm/px of the images.
 
@@ -77,8 +78,8 @@ def count_fields(detector: Detector, folder: Path, mpp: float) -> list[FieldCoun
     is_abnormal = np.array([cell_class.is_abnormal for cell_class in info.classes])
     counts = []
     for entry in json.loads((folder / "fields.json").read_text(encoding="utf-8")):
-        result = detect_field(detector, _read_field(folder / entry["file_name"], mpp))
-        cells = merge_cells(result, info.score_thresholds, info.merge_iou)
+        sample = resample_field(_read_field(folder / entry["file_name"], mpp), info.input.mpp)
+        cells = detector.detect(make_tile(sample.pixels))
         scores = cells.score[is_abnormal[cells.label]]
         counts.append(
             FieldCount(

@@ -17,7 +17,7 @@ class FittedSlideScore:
     """Coefficients for one detector.
 
     Attributes:
-        model: the coefficients; formula in `service/pipeline/report.py`.
+        model: the coefficients; formula in `docs/score.md`.
         figures: how well they do on composed slides, plain values by name.
     """
 

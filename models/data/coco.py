@@ -4,6 +4,7 @@ Pixels are read in `field_pixels.py`; single entries are checked in `coco_entrie
 """
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,6 +146,7 @@ def read_coco(folder: Path) -> FieldSet:
     label_of = {category.id: label for label, category in enumerate(categories)}
     images = [read_entry(CocoImage, "image", entry) for entry in listed_images]
     cells = _group_cells(list_entries(content, "annotations", path), images, label_of)
+    _check_listed_once(images, cells)
     fields = tuple(_make_field(folder, image, cells[image.id], label_of) for image in images)
     return FieldSet(fields, _make_classes(categories))
 
@@ -175,6 +177,26 @@ def _group_cells(
         if not entry.get("iscrowd"):
             cells[entry["image_id"]].append(read_entry(CocoCell, "annotation", entry))
     return cells
+
+
+def _check_listed_once(images: list[CocoImage], cells: dict[Id, list[CocoCell]]) -> None:
+    """Refuses a file of two images, which could lie in two folds, and a cell of two classes."""
+    image_of_file: dict[str, Id] = {}
+    for image in images:
+        first = image_of_file.setdefault(os.path.normpath(image.file_name), image.id)
+        if first != image.id:
+            raise DatasetError(
+                f"images {first} and {image.id} are one file, {image.file_name!r}: delete one and "
+                "give its cells to the other"
+            )
+        cell_of_box: dict[tuple[float, ...], CocoCell] = {}
+        for cell in cells[image.id]:
+            twin = cell_of_box.setdefault(cell.bbox, cell)
+            if twin.category_id != cell.category_id:
+                raise DatasetError(
+                    f"annotations {twin.id} and {cell.id} have the same box {list(cell.bbox)} and "
+                    "two classes: delete one of them"
+                )
 
 
 def _make_classes(categories: list[CocoCategory]) -> tuple[CellClass, ...]:

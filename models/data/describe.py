@@ -69,6 +69,17 @@ def find_shared_slides(fields: FieldSet) -> list[str]:
     return sorted(slide for slide, its_folds in folds.items() if len(its_folds) > 1)
 
 
+def warn_of_shared_slides(fields: FieldSet) -> str | None:
+    """A warning where folds share slides, else None."""
+    shared = find_shared_slides(fields)
+    if not shared:
+        return None
+    return (
+        f"warning: fields of {len(shared)} slides, {shared[0]} for one, lie in several folds: "
+        "figures on a held-out fold are optimistically biased"
+    )
+
+
 def describe_folds(fields: FieldSet) -> str:
     """Fields and cells of every fold, and a warning where folds share slides."""
     num_fields = Counter(field.fold for field in fields.fields)
@@ -81,13 +92,8 @@ def describe_folds(fields: FieldSet) -> str:
         for fold in folds
     )
     line = "fields/cells by fold: " + ", ".join(shares)
-    shared = find_shared_slides(fields)
-    if shared:
-        line += (
-            f"\nwarning: fields of {len(shared)} slides, {shared[0]} for one, lie in several "
-            "folds: figures on a held-out fold are optimistically biased"
-        )
-    return line
+    warning = warn_of_shared_slides(fields)
+    return line if warning is None else f"{line}\n{warning}"
 
 
 def _describe_boxes(fields: FieldSet, mpp: float | None) -> Iterator[str]:

@@ -96,6 +96,10 @@ def _check_orientation(field: Field, image: Image.Image) -> None:
 
 
 def _read_transparent(field: Field) -> NDArray[np.uint8]:
+    # Pillow takes the upper 8 of 16 bits in silence.
+    deep = cv2.imread(str(field.path), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+    if deep is not None and deep.dtype != np.uint8:
+        _to_8_bit(field, deep[:, :, :3] if deep.ndim == 3 else deep)
     try:
         with Image.open(field.path) as image:
             layers = image.convert("RGBA")

@@ -18,7 +18,7 @@ from models.bundle.description import NAME
 from models.bundle.write import check_replaceable
 from models.calibrate.slide_score import FitSlideScore
 from models.data.coco import FieldSet, read_coco, require_mpp
-from models.data.describe import describe_fields, require_visible
+from models.data.describe import describe_fields, require_visible, warn_of_shared_slides
 from models.data.field_pixels import check_images
 from models.data.field_samples import FieldSamples
 from models.data.paste import cut_rare_cells
@@ -196,6 +196,7 @@ def learn(
     for fold in (*held_out_folds, *options.unused_folds):
         fields = fields.without_fold(fold)
     held_out = None if options.fold is None else everything.only_fold(options.fold)
+    warning = None if options.fold is None else warn_of_shared_slides(everything)
 
     def on_epoch(state: TrainState, writer: SummaryWriter) -> None:
         if held_out is not None and state.epoch % options.validate_every_epochs == 0:
@@ -207,7 +208,7 @@ def learn(
     outline_network(describe_for_classes(config.network, len(fields.classes)))
     with join_ranks(device) as ranks:
         if ranks.is_first:
-            for line in describe_fields(fields, config.input.mpp):
+            for line in (*describe_fields(fields, config.input.mpp), *filter(None, [warning])):
                 say(line)
             claim_run_dir(run_dir, config, fields, options, ranks.world)
         ranks.wait()

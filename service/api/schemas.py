@@ -97,7 +97,7 @@ EXAMPLE_REPORT: dict[str, Any] = {
             "score_thresholds": [0.36, 0.24, 0.24, 0.24, 0.24, 0.24],
             "merge_iou": 0.55,
         },
-        "code_version": "0.1.0",
+        "code_version": "0.2.0",
         "settings": {
             "mpp": None,
             "batch_size": 8,

@@ -52,6 +52,7 @@ def calibrate(
     from models.bundle.write import check_replaceable, write_bundle
     from models.calibrate.run import choose_serving
     from models.data.coco import read_coco
+    from models.data.describe import warn_of_shared_slides
 
     check_replaceable(output)
     folder = find_bundle(bundle)
@@ -60,6 +61,8 @@ def calibrate(
     _check_same_network(read_model(folder), source, shipped)
     fields = read_coco(data)
     _check_unseen(read_model(folder), fields, fold)
+    if (warning := warn_of_shared_slides(fields)) is not None:
+        typer.echo(warning, err=True)
     held_out = fields.only_fold(fold)
     chosen = choose_serving(read_model(folder), tile_size, side_support, rival_power)
     calibrated, slide_score = _fit(folder, chosen, held_out)

@@ -51,6 +51,7 @@ def evaluate(
     from models.bundle.find import read_info
     from models.bundle.load import load_detector
     from models.data.coco import read_coco, require_mpp
+    from models.data.describe import warn_of_shared_slides
     from models.measure.evaluate import MIN_SCORE, detect_fields
     from models.measure.evaluate import evaluate as measure
     from service.cli.engine_option import check_engine
@@ -70,6 +71,8 @@ def evaluate(
     chosen = fields if fold is None else fields.only_fold(fold)
     require_mpp(chosen)
     _warn_if_known(detector, fields, fold)
+    if fold is not None and (warning := warn_of_shared_slides(fields)) is not None:
+        typer.echo(warning, err=True)
     if slides:
         outputs = SlideOutputs(json_path, fit_slide_score, slides_dir)
         evaluate_slides(detector, chosen, check_engine(engine), fold, outputs)

@@ -14,10 +14,11 @@ from models.atomic_write import move_into_place
 from service.errors import CytolibraError
 from service.intake.receive import ReceivedFile
 from service.jobs.client import JobQueue
+from service.pipeline.report.stored import is_current
 from service.pipeline.types import DetectorInfo, SlideInfo
 from service.storage.new_slide import NewSlide
 from service.storage.results import ENDED, Slides
-from service.storage.tables import Slide
+from service.storage.tables import Slide, Status
 
 
 @dataclass(frozen=True)
@@ -112,15 +113,22 @@ def _accept_new(intake: Intake, file: ReceivedFile, new: NewSlide) -> Accepted:
 
 
 def _accept_known(intake: Intake, file: ReceivedFile, known: Slide) -> Accepted:
-    if known.status not in ENDED:
+    if not _is_to_be_repeated(known):
         return Accepted(known, False)
     intake.slides.check_queue(intake.max_queue_length)
-    if not intake.slides.requeue(known.id):
+    if not intake.slides.requeue(known):
         return Accepted(intake.slides.get(known.id), False)
     move_into_place(file.path, intake.folder / known.stored_name)
     slide = intake.slides.get(known.id)
     intake.jobs.put(slide)
     return Accepted(slide, True)
+
+
+def _is_to_be_repeated(slide: Slide) -> bool:
+    """Whether the analysis failed or was cancelled, or its report is of another version."""
+    if slide.status == Status.DONE:
+        return not is_current(slide.report or {})
+    return slide.status in ENDED
 
 
 def _check(intake: Intake, path: Path, file: ReceivedFile, mpp: float | None) -> None:

@@ -10,7 +10,8 @@ from dbos import DBOSConfig, DBOSPortableJSONSerializer, run_dbos_database_migra
 from service.storage.database import use_write_ahead_log
 
 APPLICATION = "cytolibra"
-#: Constant: DBOS ignores jobs of other versions, and steps stay compatible between releases.
+#: Constant, since DBOS leaves jobs of other versions undone. A step's result may thus come from an
+#: earlier release or other settings: `workflow.py` checks what each group of tiles was made from.
 APPLICATION_VERSION = "1"
 QUEUE = "slides"
 WORKFLOW = "analyse-slide"

@@ -6,8 +6,9 @@ Owns the handling of slides that fail, are cancelled, or crash the worker; the a
 
 import errno
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,7 +26,7 @@ from service.jobs.loaded_detectors import LoadedDetectors
 from service.pipeline import analyse_slide
 from service.pipeline.report.build import report_to_json
 from service.pipeline.thumbnail import draw_thumbnail
-from service.pipeline.types import Analysis, CellSource, GroupResult, Options, Progress
+from service.pipeline.types import Analysis, CellClass, CellSource, GroupResult, Options, Progress
 from service.settings import Settings
 from service.storage import blobs as keys
 from service.storage.blobs import Blobs
@@ -116,7 +117,6 @@ class SlideJob:
 
     def _analyse(self, slide: Slide) -> Analysis:
         detector = self.detectors.get(slide.detector, slide.detector_digest)
-        classes = detector.info.classes
         options = Options(
             mpp=slide.mpp,
             batch_size=self.settings.batch_size,
@@ -125,21 +125,41 @@ class SlideJob:
             max_unreadable_fraction=self.settings.max_unreadable_fraction,
         )
 
-        def run_group(index: int, detect: Callable[[], GroupResult]) -> GroupResult:
-            key = keys.group_key(slide.id, slide.run, index)
-
-            def detect_and_store() -> str:
-                self.blobs.put(key, encode_group(detect(), classes))
-                self.slides.note_group_done(slide.id)
-                return key
-
-            encoded = self.blobs.get(self.run_step(f"group-{index}", detect_and_store))
-            return decode_group(encoded, classes)
-
+        run_group = partial(self._run_group, slide, detector.info.classes)
         on_progress = ProgressWriter(self.slides, slide.id)
         return analyse_slide(
             self._path(slide), detector, options, run_group, on_progress, slide.sha256
         )
+
+    def _run_group(
+        self,
+        slide: Slide,
+        classes: Sequence[CellClass],
+        index: int,
+        digest: str,
+        detect: Callable[[], GroupResult],
+    ) -> GroupResult:
+        """The group of that index and digest: stored by an earlier run, or detected and stored."""
+        key = keys.group_key(slide.id, slide.run, index)
+
+        def detect_and_store() -> str:
+            self.blobs.put(key, encode_group(detect(), classes, digest))
+            self.slides.note_group_done(slide.id)
+            return key
+
+        self.run_step(f"group-{index}", detect_and_store)
+        group = decode_group(self.blobs.get(key), classes, digest)
+        if group is None:
+            # Stored before the worker was restarted with other settings or another version. Not
+            # run as a step, since recorded steps are replayed by their order; the blob suffices.
+            log.info("group detected again", slide=slide.id, group=index)
+            detect_and_store()
+            group = decode_group(self.blobs.get(key), classes, digest)
+        if group is None:
+            raise InternalError(
+                f"group {index} of slide {slide.id} is not read as it was stored; send it again"
+            )
+        return group
 
     def _store(self, slide: Slide, analysis: Analysis) -> None:
         """Stores detections and thumbnail before the status, so that every done slide has them."""

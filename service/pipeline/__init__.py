@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from service.errors import TooMuchUnreadableError
-from service.pipeline.groups import cut_groups, find_cells
+from service.pipeline.groups import cut_groups, digest_group, find_cells
 from service.pipeline.merge import merge_detections
 from service.pipeline.report.build import build_report
 from service.pipeline.slide import open_slide
@@ -31,7 +31,7 @@ from service.pipeline.types import (
 __all__ = ["analyse_slide", "call_directly", "ignore"]
 
 
-def call_directly(index: int, find: Callable[[], GroupResult]) -> GroupResult:
+def call_directly(index: int, digest: str, find: Callable[[], GroupResult]) -> GroupResult:
     """Runs a group without keeping its result anywhere."""
     return find()
 
@@ -74,7 +74,8 @@ def analyse_slide(
             start = index * options.group_size
             tell = partial(progress.reach, start)
             find = partial(find_cells, slide, detector, plan, tiles, options, tell)
-            groups.append(run_group(index, find))
+            digest = digest_group(slide.info, detector.info, plan, tiles)
+            groups.append(run_group(index, digest, find))
             progress.reach(start, len(tiles))
         clock.lap("detect")
     damaged = (tile for group in groups for tile in group.unreadable_tiles)

@@ -3,9 +3,11 @@
 A group's result depends on the slide, the detector and its tiles alone, so it may be run again.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,7 @@ from service.pipeline.tiles import TilePlan
 from service.pipeline.types import (
     Detections,
     Detector,
+    DetectorInfo,
     GroupResult,
     InputSpec,
     Options,
@@ -35,6 +38,25 @@ def cut_groups(plan: TilePlan, group_size: int) -> list[tuple[Tile, ...]]:
     return [
         plan.tiles[start : start + group_size] for start in range(0, len(plan.tiles), group_size)
     ]
+
+
+def digest_group(
+    info: SlideInfo, detector: DetectorInfo, plan: TilePlan, tiles: Sequence[Tile]
+) -> str:
+    """64 hex digits of all but the slide's file that a group's result is made from.
+
+    Equal numbers mean equal tiles: a group that was kept may be used in place of another only
+    where these are equal.
+    """
+    made_from = [
+        detector.digest,
+        info.mpp,
+        plan.spec.mpp,
+        plan.downsample,
+        plan.level,
+        [astuple(tile) for tile in tiles],
+    ]
+    return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
 
 def find_cells(

@@ -199,7 +199,8 @@ def _compare(
     num_bad = verdicts.count(False)
     if not verdicts:
         return "none of the places compared can be read from both it and level 0"
-    if num_bad > MAX_STRAY_SPOTS or 4 * num_bad > len(verdicts):
+    num_good = len(verdicts) - num_bad
+    if num_bad > MAX_STRAY_SPOTS or 4 * num_bad > num_good:
         return f"{num_bad} of {len(verdicts)} places compared do not show what level 0 shows there"
     return ""
 

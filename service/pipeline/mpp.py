@@ -4,7 +4,7 @@ Owns the limits of µm/px, wherever it comes from; what a slide may measure is `
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import openslide
@@ -26,6 +26,9 @@ MIN_POWER_TIMES_MPP, MAX_POWER_TIMES_MPP = 4.4, 21.0
 MAX_SIDES_DIFFERENCE = 0.02
 #: OME's own figures and TIFF's tags are written by one program and differ by rounding alone.
 MAX_OME_DIFFERENCE = 0.02
+#: By more than this factor a person does not overrule a plausible statement of the slide: 40x taken
+#: for 10x is not a correction but a slip.
+MAX_GIVEN_FACTOR = 4.0
 GIVE_MPP = "give the right one as mpp=, e.g. mpp=0.25 for a 40x scan"
 
 
@@ -49,16 +52,23 @@ class StatedScale:
         return [sum(xy) / 2 for xy in (self.mpp_xy, self.ome_mpp_xy) if xy is not None]
 
 
-def find_mpp(properties: Mapping[str, str], given: float | None) -> tuple[float, MppSource]:
+def find_mpp(
+    properties: Mapping[str, str],
+    given: float | None,
+    fits_glass: Callable[[float], bool] = lambda mpp: True,
+) -> tuple[float, MppSource]:
     """µm per level-0 px, and where that figure comes from.
 
     Args:
         properties: OpenSlide's, of the slide.
         given: µm/px that a person states, overriding the slide's.
+        fits_glass: whether a slide of so many px could lie on glass at a µm/px; a statement by
+            which it could not does not stand against what is given.
 
     Raises:
         MppMissingError: nobody states it.
-        MppImplausibleError: no scanner does it, or two statements contradict each other.
+        MppImplausibleError: no scanner does it, two statements contradict each other, or what is
+            given is far from a plausible statement of the slide.
         PixelsNotSquareError: the slide states other µm/px in x than in y.
     """
     stated = read_scale(properties)
@@ -66,6 +76,7 @@ def find_mpp(properties: Mapping[str, str], given: float | None) -> tuple[float,
     if given is not None:
         check_given_mpp(given)
         _check_given_agrees(given, stated)
+        _check_given_near(given, stated, fits_glass)
         return given, "request"
     if stated.mpps:
         _check_stated(stated)
@@ -153,6 +164,24 @@ def _check_given_agrees(given: float, stated: StatedScale) -> None:
         f"mpp={given:g} contradicts the slide, which states an objective power of "
         f"{stated.power:g}x, about {POWER_TIMES_MPP / stated.power:g} µm per pixel: {GIVE_MPP}"
     )
+
+
+def _check_given_near(
+    given: float, stated: StatedScale, fits_glass: Callable[[float], bool]
+) -> None:
+    """What the slide states counts where it would do without a person."""
+    if not stated.mpps or not fits_glass(stated.mpps[0]):
+        return
+    try:
+        _check_stated(stated)
+    except MppImplausibleError:
+        return
+    mpp = stated.mpps[0]
+    if max(given / mpp, mpp / given) > MAX_GIVEN_FACTOR:
+        raise MppImplausibleError(
+            f"mpp={given:g} contradicts the slide, which states {mpp:g} µm per pixel, by more than "
+            f"a factor of {MAX_GIVEN_FACTOR:g}: leave mpp= out, or give one nearer to that"
+        )
 
 
 def _agree_with_power(mpp: float, power: float) -> bool:

@@ -3,6 +3,7 @@
 A level whose tiles are missing where level 0 has them is replaced there by the next finer one.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +52,14 @@ class _Block:
     top: int
     side: int
 
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Rows and columns of the overview."""
+        return (
+            slice(self.top, self.top + self.side),
+            slice(self.left, self.left + self.side),
+        )
+
 
 def read_overview(slide: PixelSource, downsample: float) -> Overview:
     """The whole slide, small; no level is ever held whole.
@@ -75,20 +84,53 @@ def read_overview(slide: PixelSource, downsample: float) -> Overview:
     return overview
 
 
+def read_parts(
+    slide: PixelSource, level: int, places: NDArray[np.bool_], downsample: float
+) -> Iterator[tuple[tuple[slice, slice], Overview]]:
+    """Those parts of the slide, small, in which some places lie, as a given level shows them.
+
+    Args:
+        slide: open.
+        level: that is read, also where it is coarser than the picture.
+        places: (H, W) bool over the whole slide.
+        downsample: level-0 px per px of `places`.
+
+    Yields:
+        Rows and columns of `places`, and the overview of these alone.
+    """
+    height, width = places.shape
+    pixels = np.empty((height, width, 3), np.uint8)
+    damaged, held = (np.zeros((height, width), np.bool_) for _ in range(2))
+    overview = Overview(pixels, damaged, held, downsample, level)
+    for block in _cut_blocks(slide, overview, level, _Block(0, 0, max(width, height))):
+        here = block.place
+        if places[here].any():
+            pixels[here] = DAMAGED_GREY
+            _fill_block(slide, overview, level, block)
+            yield here, Overview(pixels[here], damaged[here], held[here], downsample, level)
+
+
 def _fill_blocks(slide: PixelSource, overview: Overview, level: int, area: _Block) -> None:
     """Fills an area from a level, in blocks that are small at that level."""
+    for block in _cut_blocks(slide, overview, level, area):
+        _fill_block(slide, overview, level, block)
+
+
+def _cut_blocks(
+    slide: PixelSource, overview: Overview, level: int, area: _Block
+) -> Iterator[_Block]:
     scale = overview.downsample / slide.info.level_downsamples[level]
     side = max(1, min(area.side, int(OVERVIEW_BLOCK_PX / scale)))
     height, width = overview.damaged.shape
     for top in range(area.top, min(area.top + area.side, height), side):
         for left in range(area.left, min(area.left + area.side, width), side):
             rest = max(area.left + area.side - left, area.top + area.side - top)
-            _fill_block(slide, overview, level, _Block(left, top, min(side, rest)))
+            yield _Block(left, top, min(side, rest))
 
 
 def _fill_block(slide: PixelSource, overview: Overview, level: int, block: _Block) -> None:
     """Fills one block; of a damaged one, what of its quarters can be read."""
-    here = np.s_[block.top : block.top + block.side, block.left : block.left + block.side]
+    here = block.place
     height, width = overview.damaged[here].shape
     if not height * width:
         return

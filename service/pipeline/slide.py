@@ -7,6 +7,7 @@ import math
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -18,6 +19,7 @@ from openslide import OpenSlide, OpenSlideError
 
 from service.errors import (
     CytolibraError,
+    DimensionsImplausibleError,
     FocusStackError,
     NotASlideError,
     SlideUnreadableError,
@@ -33,7 +35,7 @@ from service.pipeline.levels import (
     choose_levels,
 )
 from service.pipeline.missing_tiles import read_filled
-from service.pipeline.mpp import find_mpp
+from service.pipeline.mpp import find_mpp, read_scale
 from service.pipeline.overview import Overview, read_overview
 from service.pipeline.tile_presence import (
     SampledPresence,
@@ -82,7 +84,7 @@ class Slide:
             tables = read_tile_tables(path)
             self._tables = {level.index: tables.get(level.size) for level in stated}
             self.presence = self._tables[0] or SampledPresence(
-                (self.info.width, self.info.height), self._holds
+                (self.info.width, self.info.height), partial(self._holds, Level(0, 1.0, 1.0))
             )
             structured = heaviest_in_squares(self.presence, SPOT_GRID)
             self._use_levels(choose_levels(stated, structured, self._read_gray))
@@ -123,6 +125,19 @@ class Slide:
         """
         return self._read_level(self._levels[level], x, y, width, height)
 
+    def held(self, level: int, x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of N points on the slide, level-0 px, the file holds at a level, (N,)."""
+        used = self._levels[level]
+        table = self._tables[used.index]
+        if table is None:
+            size = self.info.width, self.info.height
+            return SampledPresence(size, partial(self._holds, used)).held(x, y)
+        at_x, at_y = (
+            np.minimum((at / used.downsample).astype(np.int64), side - 1)
+            for at, side in zip((x, y), table.size, strict=True)
+        )
+        return table.held(at_x, at_y)
+
     def leave_out(self, level: int, reason: str) -> None:
         """From now on a pyramid level is not used; those above it move down by one."""
         left = self._levels[level]
@@ -148,10 +163,10 @@ class Slide:
             self.info, level_downsamples=downsamples, left_out_levels=trusted.left_out
         )
 
-    def _holds(self, x: int, y: int) -> bool:
-        """Whether a pixel of level 0 is in the file; damaged ones are, and will be told of."""
+    def _holds(self, level: Level, x: int, y: int) -> bool:
+        """Whether a level's pixel is in the file; damaged ones are, and will be told of."""
         try:
-            return bool(self._read_rgba(x, y, 0, 1, 1)[0, 0, 3])
+            return bool(self._read_level(level, x, y, 1, 1)[0, 0, 3])
         except SlideUnreadableError:
             return True
 
@@ -259,7 +274,15 @@ def _state_levels(handle: OpenSlide) -> list[StatedLevel]:
 def _describe(handle: OpenSlide, container: Container, given_mpp: float | None) -> SlideInfo:
     properties = handle.properties
     width, height = handle.dimensions
-    mpp, mpp_source = find_mpp(properties, given_mpp)
+
+    def fits_glass(mpp: float) -> bool:
+        try:
+            check_dimensions(width, height, mpp, container.size_bytes)
+        except DimensionsImplausibleError:
+            return False
+        return True
+
+    mpp, mpp_source = find_mpp(properties, given_mpp, fits_glass)
     check_dimensions(width, height, mpp, container.size_bytes)
     return SlideInfo(
         vendor=properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
@@ -271,6 +294,7 @@ def _describe(handle: OpenSlide, container: Container, given_mpp: float | None) 
         bounds_xywh=_find_bounds(properties),
         background_rgb=_find_background(properties),
         focal_plane=container.focal_plane,
+        stated_mpp=next(iter(read_scale(properties).mpps), None),
     )
 
 

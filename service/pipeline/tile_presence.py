@@ -3,6 +3,7 @@
 Reads the tile tables of TIFF files with tifffile; other containers are asked pixel by pixel.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,8 +86,9 @@ class TileTable:
             return False
         tile_width, tile_height = self.tile_size
         left, top = max(0, int(x // tile_width)), max(0, int(y // tile_height))
-        right, bottom = int((x + width) // tile_width), int((y + height) // tile_height)
-        return bool(self.misplaced[top : bottom + 1, left : right + 1].any())
+        right = max(0, math.ceil((x + width) / tile_width))
+        bottom = max(0, math.ceil((y + height) / tile_height))
+        return bool(self.misplaced[top:bottom, left:right].any())
 
 
 @dataclass(frozen=True)

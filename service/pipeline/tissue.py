@@ -5,6 +5,7 @@ A low level alone never decides that a place is glass: samples of the glass are 
 level 0.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from service.errors import DimensionsImplausibleError
 from service.pipeline.glass_check import check_glass
+from service.pipeline.overview import read_parts
 from service.pipeline.slide import Slide
 from service.pipeline.stain import Lab, find_background, find_stained
 from service.pipeline.tile_presence import SAMPLE_SIDE_PX
@@ -38,7 +40,7 @@ class TissueMask:
     Attributes:
         pixels: (H, W) bool.
         downsample: level-0 px per mask px.
-        lost: (H, W) bool, stained at another level but not in the file at level 0; None where
+        lost: (H, W) bool, stained at any other level but not in the file at level 0; None where
             nothing is.
         num_absent_px: level-0 px of the slide that are not in the file.
     """
@@ -60,6 +62,15 @@ class TissueMask:
     def num_level0_px(self) -> float:
         """Area in level-0 px."""
         return float(self.pixels.sum()) * self.downsample**2
+
+    def num_level0_px_in(self, xyxy: tuple[float, float, float, float]) -> float:
+        """Its area in a level-0 rectangle, level-0 px; each mask px counts where its middle lies.
+
+        So the areas of rectangles that share no point never add up to more than the whole.
+        """
+        # A mask px of index i has its middle at (i + 0.5) * downsample.
+        x1, y1, x2, y2 = (max(0, math.ceil(at / self.downsample - 0.5)) for at in xyxy)
+        return float(np.count_nonzero(self.pixels[y1:y2, x1:x2])) * self.downsample**2
 
     @property
     def num_lost_px(self) -> float:
@@ -93,7 +104,8 @@ def find_tissue(slide: Slide) -> TissueMask:
     """
     _check_area(slide.info)
     stain = _find_stain(slide)
-    lost = _find_lost(slide, stain)
+    # Stained px whose middle is not in the file at level 0.
+    lost = _absent(slide, 0, stain.stained, stain.downsample)
     num_absent_px = slide.presence.num_absent_px
     absent_px = 0.0 if num_absent_px is None else float(num_absent_px)
     if num_absent_px is None:
@@ -112,24 +124,31 @@ def _check_area(info: SlideInfo) -> None:
 
 
 def _find_stain(slide: Slide) -> _Stain:
-    """Stain on the coarsest level that agrees with level 0 about what is glass."""
+    """Stain on the coarsest level that agrees with level 0 about what is glass.
+
+    Where neither that level nor level 0 holds anything, stain on any other level.
+    """
+    stain, background = _find_agreed_stain(slide)
+    _add_shown_elsewhere(slide, background, stain)
+    return stain
+
+
+def _find_agreed_stain(slide: Slide) -> tuple[_Stain, Lab | None]:
+    """Stain on one level, and the slide's background."""
     while True:
         overview = slide.read_overview(MASK_MPP / slide.info.mpp)
         background = find_background(overview)
         stained = find_stained(overview, background)
         stain = _Stain(stained, overview.held, overview.downsample, overview.level)
-        if stain.level == 0:
-            _add_shown_elsewhere(slide, background, stain)
-            return stain
-        if background is None:
-            return stain
+        if stain.level == 0 or background is None:
+            return stain, background
         del overview
         mask = _with_margin(stain, slide.info.mpp)
         check = check_glass(slide, background, mask, stain.downsample)
         if len(check.stained) <= MAX_MISSED_PLACES:
             for place in (*check.stained, *check.unreadable):
                 stained[place] = True
-            return stain
+            return stain, background
         num_missed = len(check.stained)
         slide.leave_out(
             stain.level, f"it shows glass in {num_missed} places or more where level 0 has tissue"
@@ -137,15 +156,15 @@ def _find_stain(slide: Slide) -> _Stain:
 
 
 def _add_shown_elsewhere(slide: Slide, background: Lab | None, stain: _Stain) -> None:
-    """Adds, in place, the stain that a coarser level shows where level 0 holds nothing."""
-    downsamples = slide.info.level_downsamples
-    if len(downsamples) == 1 or stain.held.all():
+    """Adds, in place, the stain of any other level where neither this one nor level 0 holds any."""
+    others = set(range(1, len(slide.info.level_downsamples))) - {stain.level}
+    if not others or stain.held.all():
         return
-    coarser = slide.read_overview(min(downsamples[1:]))
-    shown = find_stained(coarser, background).view(np.uint8)
-    height, width = stain.held.shape
-    shown = cv2.resize(shown, (width, height), interpolation=cv2.INTER_NEAREST)
-    stain.stained[shown.view(np.bool_) & ~stain.held] = True
+    gaps = _absent(slide, 0, ~stain.held, stain.downsample)
+    for level in sorted(others):
+        places = gaps & ~_absent(slide, level, gaps, stain.downsample)
+        for here, part in read_parts(slide, level, places, stain.downsample):
+            stain.stained[here] |= find_stained(part, background) & gaps[here]
 
 
 def _with_margin(stain: _Stain, mpp: float) -> Bools:
@@ -154,24 +173,24 @@ def _with_margin(stain: _Stain, mpp: float) -> Bools:
     return np.asarray(cv2.dilate(stain.stained.view(np.uint8), kernel).view(np.bool_))
 
 
-def _find_lost(slide: Slide, stain: _Stain) -> Bools:
-    """Stained px whose middle is not in the file at level 0."""
-    lost = np.zeros_like(stain.stained)
-    if slide.presence.num_absent_px == 0:
-        return lost
-    for rows in _bands(stain):
-        y, x = np.nonzero(stain.stained[rows])
+def _absent(slide: Slide, level: int, places: Bools, downsample: float) -> Bools:
+    """Those of some px of a mask whose middle is not in the file at a level."""
+    absent = np.zeros_like(places)
+    if level == 0 and slide.presence.num_absent_px == 0:
+        return absent
+    for rows in _bands(places, downsample):
+        y, x = np.nonzero(places[rows])
         if not len(x):
             continue
-        at_x = np.minimum(((x + 0.5) * stain.downsample).astype(np.int64), slide.info.width - 1)
-        at_y = ((y + rows.start + 0.5) * stain.downsample).astype(np.int64)
+        at_x = np.minimum(((x + 0.5) * downsample).astype(np.int64), slide.info.width - 1)
+        at_y = ((y + rows.start + 0.5) * downsample).astype(np.int64)
         at_y = np.minimum(at_y, slide.info.height - 1)
-        lost[rows][y, x] = ~slide.presence.held(at_x, at_y)
-    return lost
+        absent[rows][y, x] = ~slide.held(level, at_x, at_y)
+    return absent
 
 
-def _bands(stain: _Stain) -> Iterator[slice]:
-    """Rows of the mask in bands as high as a square that is sampled."""
-    step = max(1, int(SAMPLE_SIDE_PX / stain.downsample))
-    for start in range(0, stain.stained.shape[0], step):
+def _bands(mask: Bools, downsample: float) -> Iterator[slice]:
+    """Rows of a mask in bands as high as a square that is sampled."""
+    step = max(1, int(SAMPLE_SIDE_PX / downsample))
+    for start in range(0, mask.shape[0], step):
         yield slice(start, start + step)

@@ -69,6 +69,8 @@ class SlideInfo:
         background_rgb: what transparent pixels are composited on.
         focal_plane: which plane of a focus stack is read; None where there is but one.
         left_out_levels: one sentence per level of the file that is not used, with the reason.
+        stated_mpp: µm per level-0 px that the slide itself states, whatever `mpp` is; None where
+            it states none, and in reports of earlier versions.
     """
 
     vendor: str
@@ -81,6 +83,7 @@ class SlideInfo:
     background_rgb: tuple[int, int, int]
     focal_plane: str | None = None
     left_out_levels: tuple[str, ...] = ()
+    stated_mpp: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +188,9 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
-#: Runs group `index` by calling the function, or gives back what an earlier run of it gave.
-RunGroup = Callable[[int, Callable[[], GroupResult]], GroupResult]
+#: Runs group `index` by calling the function, or gives back what an earlier run of it gave if that
+#: was made from the same: if its digest (see `digest_group`) is the one given.
+RunGroup = Callable[[int, str, Callable[[], GroupResult]], GroupResult]
 
 
 class QualityCode(StrEnum):
@@ -197,6 +201,7 @@ class QualityCode(StrEnum):
     LEVELS_LEFT_OUT = "levels-left-out"
     FOCUS_PLANE = "focus-plane"
     MPP_FROM_OBJECTIVE_POWER = "mpp-from-objective-power"
+    MPP_DIFFERS_FROM_SLIDE = "mpp-differs-from-slide"
     DENSITY_LIMIT = "density-limit"
     EARLIER_REPORT = "earlier-report"
 

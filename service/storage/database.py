@@ -4,11 +4,13 @@ Owns engine settings and migrations; queries are left to `results.py` and its ne
 """
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -33,11 +35,31 @@ def open_database(url: str) -> Engine:
 
 
 def migrate(engine: Engine) -> None:
-    """Creates the tables, or brings those of an older version up to date."""
+    """Creates the tables, or brings those of an older version up to date, wholly or not at all.
+
+    Two processes that migrate at once do so one after the other; the second finds all done.
+    """
     config = alembic_config()
-    with engine.begin() as connection:
+    with _begin_exclusively(engine) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+@contextmanager
+def _begin_exclusively(engine: Engine) -> Iterator[Connection]:
+    """A connection in a transaction, committed at the end, that includes changes of tables.
+
+    Python's sqlite3 begins no transaction before CREATE, ALTER or DROP, each of which would thus
+    be permanent at once. With its own transactions off, the one begun here holds all statements.
+    """
+    with engine.connect() as connection:
+        is_sqlite = connection.dialect.name == "sqlite"
+        if is_sqlite:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+        with connection.begin():
+            if is_sqlite:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
 
 
 def alembic_config() -> Config:

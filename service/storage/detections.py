@@ -32,6 +32,7 @@ CLASS_SCORE_PREFIX = "score_"
 ROW_GROUP_SIZE = 10_000
 FACTS = b"cytolibra"
 UNREADABLE, LIMITED = b"unreadable_tiles", b"limited_tiles"
+GROUP_DIGEST = b"group_digest"
 
 Box = tuple[float, float, float, float]
 
@@ -51,12 +52,19 @@ class DetectionFacts:
     source: CellSource
 
 
-def encode_group(group: GroupResult, classes: Sequence[CellClass]) -> bytes:
-    """An Arrow stream of one group of tiles; `classes` in label order."""
+def encode_group(group: GroupResult, classes: Sequence[CellClass], digest: str) -> bytes:
+    """An Arrow stream of one group of tiles.
+
+    Args:
+        group: to encode.
+        classes: in label order.
+        digest: of what the group was made from; `decode_group` compares it.
+    """
     detections = group.detections
     schema = pa.schema([*_fields(classes), pa.field(TILE_INDEX, pa.int32())])
     tiles = {UNREADABLE: group.unreadable_tiles, LIMITED: group.limited_tiles}
-    schema = schema.with_metadata({key: json.dumps(value).encode() for key, value in tiles.items()})
+    metadata = {key: json.dumps(value).encode() for key, value in tiles.items()}
+    schema = schema.with_metadata({**metadata, GROUP_DIGEST: digest.encode()})
     arrays = [*_arrays(detections), pa.array(detections.tile_index)]
     buffer = io.BytesIO()
     with pa.ipc.new_stream(buffer, schema) as writer:
@@ -64,12 +72,17 @@ def encode_group(group: GroupResult, classes: Sequence[CellClass]) -> bytes:
     return buffer.getvalue()
 
 
-def decode_group(data: bytes, classes: Sequence[CellClass]) -> GroupResult:
-    """The group that `encode_group` encoded; NaN class scores if stored by an earlier version."""
+def decode_group(data: bytes, classes: Sequence[CellClass], digest: str) -> GroupResult | None:
+    """The group that `encode_group` encoded; None if its digest is another.
+
+    Groups of earlier versions state no digest, so that nobody knows which tiles they are of.
+    """
     with pa.ipc.open_stream(data) as reader:
         table = reader.read_all()
-    metadata = table.schema.metadata
-    unreadable, limited = (json.loads(metadata.get(key, b"[]")) for key in (UNREADABLE, LIMITED))
+    metadata = table.schema.metadata or {}
+    if metadata.get(GROUP_DIGEST) != digest.encode():
+        return None
+    unreadable, limited = (json.loads(metadata[key]) for key in (UNREADABLE, LIMITED))
     tile_index = table[TILE_INDEX].to_numpy().astype(np.int32)
     detections = _detections(table, classes, tile_index)
     return GroupResult(detections, tuple(unreadable), tuple(limited))

@@ -126,11 +126,12 @@ class Slides:
         if waiting >= max_length:
             raise QueueFullError(f"{waiting} slides are waiting, the most allowed; try again later")
 
-    def requeue(self, slide_id: str) -> bool:
-        """Queues a failed or cancelled slide again; False for any other status."""
+    def requeue(self, slide: Slide) -> bool:
+        """Queues a slide that has ended again; False if it was queued again since it was read."""
         return self._change(
-            slide_id,
-            ENDED,
+            slide.id,
+            (*ENDED, Status.DONE),
+            run_is=slide.run,
             status=Status.QUEUED,
             run=Slide.run + 1,
             queued_at=datetime.now(UTC),

@@ -39,8 +39,9 @@ def place_annotations(file: FeatureFile, info: SlideInfo, options: CutOptions) -
     features, num_unclassified = _select_features(file, options)
     features = place_features(file, features, info, options)
     regions = [feature for feature in features if _is_region(feature, options.roi_class)]
-    ignored = [feature for feature in features if _is_ignored(feature)]
-    cells = [feature for feature in features if feature not in regions and feature not in ignored]
+    others = [feature for feature in features if not _is_region(feature, options.roi_class)]
+    ignored = [feature for feature in others if _is_ignored(feature)]
+    cells = [feature for feature in others if not _is_ignored(feature)]
     if options.roi_class is not None and not regions:
         raise DatasetError(_no_region(file, options.roi_class))
     bbox, nucleus, feature_index = _place_cells(

@@ -199,7 +199,7 @@ def _describe_image(
         "height": field.size_px[1],
         "mpp": float(slide.info.mpp / field.scale_xy.mean()),
         "fold": fold,
-        "slide": slide.source.slide.name,
+        "slide": slide.name,
         "x": field.x,
         "y": field.y,
         "width_level0": field.width,

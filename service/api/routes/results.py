@@ -74,7 +74,8 @@ def get_report(request: Request, context: ContextDep, slide: SlideDep) -> Respon
 
     def read_classes() -> tuple[CellClass, ...]:
         with closing(context.blobs.open(keys.detections_key(slide.id))) as source:
-            return DetectionsFile(source).facts.classes
+            file = DetectionsFile(source, slide.sha256, slide.detector_digest)
+            return file.facts.classes
 
     report = read_report(slide.report or {}, read_classes)
     return JSONResponse(report_to_json(report), headers=headers)

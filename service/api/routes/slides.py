@@ -107,9 +107,9 @@ async def post_slide(
     """Streams a whole-slide image to disk, checks that it can be opened, and queues it.
 
     Content, detector digest, `mpp` and `accession` identify a slide. Sending a known slide returns
-    200 and its status; a failed or cancelled slide is queued again. A refused slide is not stored.
-    Fields may be in the query or in the form; unknown fields are refused, as are two different
-    values for a field.
+    200 and its status; a failed or cancelled slide is queued again, as is one with a report of
+    an earlier version (`earlier-report`). A refused slide is not stored. Fields may be in the query
+    or in the form; unknown fields are refused, as are two different values for a field.
     """
     limits = ReceiveLimits(context.settings.max_upload_bytes, context.settings.min_free_bytes)
     async with (

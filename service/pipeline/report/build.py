@@ -58,7 +58,8 @@ def build_report(
     category = name_category(counts, classes, detector.slide_score)
     source = CellSource(slide_sha256, detector.digest, info.mpp) if slide_sha256 else None
     suspicious = list_suspicious(detections, classes, category.severity, source)
-    unreadable_px = sum(_core_px(plan, index, info) for index in unreadable_tiles)
+    cores = (plan.tiles[index].core_xyxy for index in unreadable_tiles)
+    unreadable_px = sum(mask.num_level0_px_in(core) for core in cores)
     unreadable_mm2 = area_mm2(unreadable_px, info.mpp)
     not_in_file = _not_in_file(info, mask)
     flags = [
@@ -107,8 +108,3 @@ def _not_in_file(info: SlideInfo, mask: TissueMask) -> AreaNotInFile:
         area_mm2=area_mm2(mask.num_absent_px, info.mpp),
         with_tissue_area_mm2=area_mm2(mask.num_lost_px, info.mpp),
     )
-
-
-def _core_px(plan: TilePlan, index: int, info: SlideInfo) -> float:
-    x1, y1, x2, y2 = plan.tiles[index].core_xyxy
-    return (min(x2, info.width) - x1) * (min(y2, info.height) - y1)

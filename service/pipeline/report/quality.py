@@ -4,6 +4,9 @@ from models.inference.cell_limit import MAX_CELLS_PER_MM2
 from service.pipeline.report.model import AreaNotInFile
 from service.pipeline.types import QualityCode, QualityFlag, SlideInfo
 
+#: What is given and what the slide states may differ by rounding.
+MAX_MPP_DIFFERENCE = 0.02
+
 
 def flag_slide(info: SlideInfo, not_in_file: AreaNotInFile) -> list[QualityFlag]:
     """Flags of the slide itself.
@@ -18,6 +21,9 @@ def flag_slide(info: SlideInfo, not_in_file: AreaNotInFile) -> list[QualityFlag]
             f"{info.mpp:g} µm per px is taken from the objective's power, not stated by the slide"
         )
         flags.append(QualityFlag(QualityCode.MPP_FROM_OBJECTIVE_POWER, text))
+    if _differs_from_stated(info):
+        text = f"mpp {info.mpp:g} was given, the slide states {info.stated_mpp:g} µm per px"
+        flags.append(QualityFlag(QualityCode.MPP_DIFFERS_FROM_SLIDE, text))
     if info.focal_plane is not None:
         text = f"of a focus stack one plane is read: {info.focal_plane}"
         flags.append(QualityFlag(QualityCode.FOCUS_PLANE, text))
@@ -31,6 +37,12 @@ def flag_slide(info: SlideInfo, not_in_file: AreaNotInFile) -> list[QualityFlag]
         )
         flags.append(QualityFlag(QualityCode.AREA_NOT_IN_FILE, text, not_in_file.area_mm2))
     return flags
+
+
+def _differs_from_stated(info: SlideInfo) -> bool:
+    if info.mpp_source != "request" or info.stated_mpp is None:
+        return False
+    return abs(info.mpp - info.stated_mpp) > MAX_MPP_DIFFERENCE * abs(info.stated_mpp)
 
 
 def flag_tiles(

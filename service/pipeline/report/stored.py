@@ -9,14 +9,19 @@ from typing import Any
 
 from service.pipeline.report.adequacy import judge_adequacy
 from service.pipeline.report.category import NO_CELLS, NONE_SUPPORTED, Category
-from service.pipeline.report.model import SlideReport, SuspiciousClass
+from service.pipeline.report.model import REPORT_FORMAT, SlideReport, SuspiciousClass
 from service.pipeline.types import CellClass, QualityCode, QualityFlag
 
 EARLIER = QualityFlag(
     QualityCode.EARLIER_REPORT,
     "made by an earlier version, which kept no places of suspicious cells and no quality flags; "
-    "analyse the slide again to have them",
+    "send the slide again, which analyses it again, to have them",
 )
+
+
+def is_current(stored: Mapping[str, Any]) -> bool:
+    """Whether this version made the kept report; others lack what only a new analysis gives."""
+    return stored.get("format") == REPORT_FORMAT
 
 
 def read_report(

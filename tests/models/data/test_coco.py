@@ -288,3 +288,15 @@ def test_a_fold_where_there_are_none_is_answered_with_what_to_do(
         del image["fold"]
     with pytest.raises(DatasetError, match=r'fold 0: .* states none: give every image its "fold"'):
         read_coco(write(tmp_path, content)).only_fold(0)
+
+
+def test_a_file_of_two_images_is_refused(tmp_path: Path, content: Content) -> None:
+    content["images"][1]["file_name"] = "./a.png"
+    with pytest.raises(DatasetError, match=r"images 1 and 2 are one file"):
+        read_coco(write(tmp_path, content))
+
+
+def test_a_cell_of_two_classes_is_refused(tmp_path: Path, content: Content) -> None:
+    content["annotations"].append(content["annotations"][0] | {"id": 3, "category_id": 4})
+    with pytest.raises(DatasetError, match=r"annotations 1 and 3 have the same box"):
+        read_coco(write(tmp_path, content))

@@ -91,6 +91,15 @@ def test_16_bit_images_must_use_their_range(tmp_path: Path, bits: int, is_taken:
             read_field_pixels(field)
 
 
+def test_transparency_hides_no_dark_16_bit_image(tmp_path: Path) -> None:
+    field = make_field(tmp_path / "a.png")
+    deep = np.full((24, 32, 4), 3800, np.uint16)
+    deep[:, :, 3] = 65535
+    cv2.imwrite(str(field.path), deep)
+    with pytest.raises(DatasetError, match=r"uint16 pixels, the brightest being 3800"):
+        read_field_pixels(field)
+
+
 def test_other_size_than_stated_is_refused(tmp_path: Path) -> None:
     field = replace(save(tmp_path / "a.png", make_pixels()), width=31)
     with pytest.raises(DatasetError, match=r"is 32x24 px, but annotations.json says 31x24"):

@@ -35,7 +35,7 @@ def test_figures_and_coefficients_and_slides_are_written(
     )
     evaluate_slides("fake", fields, "torch", None, outputs)
     printed = capsys.readouterr().out
-    assert "only honest" in printed
+    assert "optimistically biased" in printed
     assert "AUC" in printed
     content = json.loads((tmp_path / "out/all.json").read_text())
     fitted = json.loads((tmp_path / "out/fit.json").read_text())

@@ -32,7 +32,7 @@ def test_fields_that_do_not_suffice_leave_the_configurations_coefficients_and_sa
     command = ["train", "fcos_lite0", str(data), "-o", str(run), "--fold", "0", "--device", "cpu"]
     done = CliRunner().invoke(app, command, catch_exceptions=False)
     assert done.exit_code == 0
-    reason = "3 fields cannot be split in 4"
+    reason = "3 fields of 3 slides cannot be split in 4"
     assert f"keeps the configuration's coefficients: {reason}" in " ".join(done.output.split())
     model = read_model(run / "bundle")
     assert model.slide_score.slope == config.slide_score.slope
@@ -79,5 +79,5 @@ def test_a_new_detector_is_served_with_coefficients_fitted_to_it(
     )
     fitted = load_detector(str(bundle)).info.slide_score
     assert fitted.intercept != config.slide_score.intercept
-    assert read_model(bundle).training["slides"]["margin"] in (0.0, 0.3)
+    assert len(read_model(bundle).training["slides"]["margins"]) == 2
     assert "## Slide score" in (bundle / "card.md").read_text()

@@ -1,9 +1,11 @@
 """A received slide is queued, recognised or refused; a refused slide leaves nothing."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from service.intake.accept import Intake, SlideRequest, accept, request_digest
 from service.intake.receive import ReceivedFile
 from service.jobs.client import JobQueue
 from service.jobs.durable import prepare_jobs_database
+from service.pipeline.report.model import REPORT_FORMAT
 from service.pipeline.slide import check_slide
 from service.pipeline.types import SlideInfo
 from service.storage.data_dir import DataDir
@@ -21,6 +24,7 @@ from service.storage.tables import Status
 from tests.service.fake_server import known_cells
 from tests.service.small_slide import draw_slide
 
+FIRST_FORM = Path(__file__).parents[1] / "pipeline" / "report" / "first_form.json"
 REQUEST = SlideRequest(known_cells().info, None, "C26-1")
 
 
@@ -70,6 +74,26 @@ def test_cancelled_slide_is_queued_again(intake: Intake, tmp_path: Path) -> None
     again = accept(intake, slide(tmp_path), REQUEST)
     assert (again.slide.id, again.is_queued_now) == (first.slide.id, True)
     assert again.slide.run == 2
+
+
+@pytest.mark.parametrize(
+    ("report", "is_queued_again"),
+    [
+        (json.loads(FIRST_FORM.read_text()), True),
+        ({"format": "cytolibra-report-1"}, True),
+        ({"format": REPORT_FORMAT}, False),
+    ],
+)
+def test_done_slide_is_queued_again_if_its_report_is_of_another_version(
+    intake: Intake, tmp_path: Path, report: dict[str, Any], is_queued_again: bool
+) -> None:
+    slide_id = accept(intake, slide(tmp_path), REQUEST).slide.id
+    intake.slides.start(slide_id, 1)
+    assert intake.slides.finish(slide_id, report, 1)
+    again = accept(intake, slide(tmp_path), REQUEST)
+    assert (again.slide.id, again.is_queued_now) == (slide_id, is_queued_again)
+    assert again.slide.status == ("queued" if is_queued_again else "done")
+    assert not accept(intake, slide(tmp_path), REQUEST).is_queued_now
 
 
 def test_refused_slide_leaves_nothing(intake: Intake, tmp_path: Path) -> None:

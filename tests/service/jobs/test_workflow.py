@@ -1,5 +1,6 @@
 """A slide's job ends in done, failed or cancelled, with a reason that clients may see."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -109,6 +110,53 @@ def test_finished_groups_are_not_analysed_again(bench: JobBench) -> None:
     assert first
     assert bench.run() == "done"
     assert first.items() <= bench.steps.items()
+    assert bench.slides.get(ID).report["num_cells"] == len(CELLS_XY)
+
+
+def with_settings(bench: JobBench, **settings: int) -> JobBench:
+    changed = bench.job.settings.model_copy(update=settings)
+    return replace(bench, job=replace(bench.job, settings=changed))
+
+
+def interrupt_after_groups(bench: JobBench, num_groups: int) -> None:
+    """The worker dies as soon as so many groups are stored."""
+
+    def die(batch: TileBatch) -> Detections:
+        if len(bench.steps) == num_groups:
+            raise KeyboardInterrupt
+        return known_cells().detect(batch)
+
+    with pytest.raises(KeyboardInterrupt):
+        with_detector(bench, die).run()
+
+
+@pytest.mark.parametrize("sizes", [(20, 40), (40, 20), (20, 1000)])
+def test_slide_resumed_with_groups_of_another_size_has_all_detections(
+    bench: JobBench, sizes: tuple[int, int]
+) -> None:
+    interrupt_after_groups(with_settings(bench, group_size=sizes[0]), 2)
+    assert with_settings(bench, group_size=sizes[1]).run() == "done"
+    assert bench.slides.get(ID).report["num_cells"] == len(CELLS_XY)
+
+
+def test_group_that_was_detected_again_is_kept(bench: JobBench) -> None:
+    interrupt_after_groups(with_settings(bench, group_size=20), 2)
+    resumed = with_settings(bench, group_size=40)
+    num_batches = 0
+
+    def die_in_third_group(batch: TileBatch) -> Detections:
+        nonlocal num_batches
+        num_batches += 1
+        if num_batches == 11:  # 5 batches of 8 tiles a group
+            raise KeyboardInterrupt
+        return known_cells().detect(batch)
+
+    with pytest.raises(KeyboardInterrupt):
+        with_detector(resumed, die_in_third_group).run()
+    num_batches = -1_000
+    assert with_detector(resumed, die_in_third_group).run() == "done"
+    num_tiles = bench.slides.get(ID).tiles_total
+    assert num_batches + 1_000 == math.ceil((num_tiles - 80) / 8)
     assert bench.slides.get(ID).report["num_cells"] == len(CELLS_XY)
 
 

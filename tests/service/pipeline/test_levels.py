@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.pipeline.levels import (
+    Level,
     StatedLevel,
     choose_levels,
     pictures_agree,
@@ -66,6 +67,21 @@ def test_a_level_of_level_0s_own_size_is_left_out() -> None:
     chosen = choose_levels([full, copy], [], lambda level, x, y, width, height: textured(0))
     assert [level.index for level in chosen.levels] == [0]
     assert "own size" in chosen.left_out[0]
+
+
+@pytest.mark.parametrize(("num_good", "trusted"), [(1, False), (3, False), (4, True), (7, True)])
+def test_one_stray_spot_needs_four_times_as_many_that_agree(num_good: int, trusted: bool) -> None:
+    full = StatedLevel(0, (8_000, 6_400), TILE, 1.0)
+    low = StatedLevel(1, (2_000, 1_600), TILE, 4.0)
+    tiles = [(512 * column, 512, 256, 256) for column in range(num_good + 1)]
+
+    def read(level: Level, x: float, y: float, width: int, height: int) -> np.ndarray:
+        if level.index == 0:
+            return np.kron(textured(0), np.ones((4, 4), np.float32))
+        return textured(1 if x < 512 else 0)
+
+    chosen = choose_levels([full, low], tiles, read)
+    assert [level.index for level in chosen.levels] == ([0, 1] if trusted else [0])
 
 
 def textured(seed: int) -> np.ndarray:

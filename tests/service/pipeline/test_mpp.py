@@ -104,6 +104,23 @@ def test_what_is_given_does_not_overrule_the_objective() -> None:
         find_mpp(stated(0.25, power=40), 1.5)
 
 
+@pytest.mark.parametrize(("own", "given"), [(0.25, 2.0), (0.25, 1.01), (0.25, 0.06), (1.0, 0.24)])
+def test_what_is_given_does_not_contradict_a_plausible_slide(own: float, given: float) -> None:
+    with pytest.raises(MppImplausibleError, match=rf"mpp={given:g} contradicts.*{own:g} µm"):
+        find_mpp(stated(own), given)
+
+
+def test_what_is_given_overrules_a_slide_that_is_near_or_implausible() -> None:
+    assert find_mpp(stated(0.25), 1.0) == (1.0, "request")
+    assert find_mpp(stated(2.5), 0.25) == (0.25, "request")
+    assert find_mpp(stated(2.0, power=40), 0.25) == (0.25, "request")
+
+
+def test_what_the_slide_states_is_kept_beside_what_is_given(make_slide: MakeSlide) -> None:
+    info = check_slide(make_slide(mpp=0.25), 0.5)
+    assert (info.mpp, info.mpp_source, info.stated_mpp) == (0.5, "request", 0.25)
+
+
 @pytest.mark.parametrize(("power", "mpp"), [(40, 0.25), (20, 0.5), (100, 0.1)])
 def test_the_objective_stands_in_and_says_so(power: float, mpp: float) -> None:
     assert find_mpp(stated(power=power), None) == (mpp, "objective-power")

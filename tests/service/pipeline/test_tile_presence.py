@@ -38,6 +38,9 @@ def test_a_tile_with_bytes_but_no_place_is_not_in_the_file(tmp_path: Path) -> No
     assert not table.held(np.array([300]), np.array([300]))[0]
     assert table.has_misplaced(0, 0, 257, 257)
     assert not table.has_misplaced(0, 0, 255, 255)
+    assert not table.has_misplaced(0, 0, 256, 256)
+    assert table.has_misplaced(511, 511, 1, 1)
+    assert not table.has_misplaced(512, 256, 256, 256)
     assert not table.has_misplaced(-300, -300, 200, 200)
 
 

@@ -239,6 +239,40 @@ def test_a_level_too_coarse_for_the_mask_still_shows_what_level_0_lacks(
     assert mask.num_lost_px > 0.2 * mask.num_absent_px
 
 
+# At 1 µm/px the mask is made from level 3, at 1.6 from level 2.
+@pytest.mark.parametrize(("holder", "mpp"), [(1, 1.0), (3, 1.6)], ids=["finer", "coarser"])
+@pytest.mark.parametrize("has_tables", [True, False])
+def test_tissue_that_one_level_alone_shows_is_lost_not_glass(
+    tmp_path: Path,
+    picture: Pixels,
+    monkeypatch: pytest.MonkeyPatch,
+    holder: int,
+    mpp: float,
+    has_tables: bool,
+) -> None:
+    wide = np.tile(picture, (2, 2, 1))
+    if not has_tables:
+        monkeypatch.setattr("service.pipeline.slide.read_tile_tables", lambda path: {})
+    steps = [1, 2, 4, 8]
+    levels = [wide if step == 1 else shrink(wide, step) for step in steps]
+    left_px = 2048
+    missing = {
+        index: {
+            (row, column)
+            for row in range(-(-level.shape[0] // TILE_PX))
+            for column in range(-(-level.shape[1] // TILE_PX))
+            if column * TILE_PX * steps[index] >= left_px and index != holder
+        }
+        for index, level in enumerate(levels)
+    }
+    with open_slide(write_pyramid(tmp_path / "a.tif", levels, missing, mpp)) as slide:
+        assert list(slide.info.level_downsamples) == steps
+        mask = find_tissue(slide)
+    assert mask.lost is not None
+    assert mask.num_lost_px > 0.2 * (wide.shape[1] - left_px) * wide.shape[0]
+    assert not mask.lost[:, : int(left_px / mask.downsample)].any()
+
+
 def test_a_container_without_a_table_of_tiles_is_asked_for_its_pixels(
     tmp_path: Path, picture: Pixels, monkeypatch: pytest.MonkeyPatch, expected: list[np.ndarray]
 ) -> None:

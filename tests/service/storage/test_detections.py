@@ -66,7 +66,10 @@ def assert_same(left: Detections, right: Detections) -> None:
 def test_group_is_decoded_as_encoded(count: int) -> None:
     detections = random_detections(count) if count else no_detections(len(BETHESDA))
     group = GroupResult(detections, (3, 7), limited_tiles=(4,))
-    decoded = decode_group(encode_group(group, BETHESDA), BETHESDA)
+    encoded = encode_group(group, BETHESDA, "d1")
+    assert decode_group(encoded, BETHESDA, "d2") is None
+    decoded = decode_group(encoded, BETHESDA, "d1")
+    assert decoded is not None
     assert_same(decoded.detections, group.detections)
     np.testing.assert_array_equal(decoded.detections.tile_index, group.detections.tile_index)
     assert decoded.unreadable_tiles == (3, 7)
@@ -187,10 +190,7 @@ def test_file_of_an_earlier_version_without_ids_and_class_scores_is_read() -> No
         DetectionsFile(io.BytesIO(data))
 
 
-def test_group_of_an_earlier_version_without_class_scores_is_read() -> None:
-    group = decode_group((FILES / "group_without_class_scores.arrow").read_bytes(), BETHESDA)
-    expected = random_detections(50)
-    np.testing.assert_array_equal(group.detections.bbox_xyxy, expected.bbox_xyxy)
-    np.testing.assert_array_equal(group.detections.tile_index, expected.tile_index)
-    assert np.isnan(group.detections.class_scores).all()
-    assert group.unreadable_tiles == (3, 7)
+def test_group_of_an_earlier_version_is_not_used() -> None:
+    """It does not say which tiles it is of."""
+    data = (FILES / "group_without_class_scores.arrow").read_bytes()
+    assert decode_group(data, BETHESDA, "d1") is None

@@ -87,13 +87,27 @@ def test_running_slide_is_asked_to_stop(slides: Slides, new_slide: Make) -> None
 
 def test_job_of_an_earlier_run_is_ignored(slides: Slides, new_slide: Make) -> None:
     slide, _ = slides.add(new_slide())
-    slides.cancel(slide.id)
-    assert slides.requeue(slide.id)
-    assert not slides.requeue(slide.id)
+    cancelled = slides.cancel(slide.id)
+    assert slides.requeue(cancelled)
+    assert not slides.requeue(cancelled)
     assert slides.start(slide.id, 1) is None
     started = slides.start(slide.id, 2)
     assert started is not None
     assert started.status == Status.RUNNING
+
+
+def test_slide_is_queued_again_once_for_what_was_read_of_it(
+    slides: Slides, new_slide: Make
+) -> None:
+    slide, _ = slides.add(new_slide())
+    assert not slides.requeue(slide)
+    slides.start(slide.id, 1)
+    slides.finish(slide.id, {}, 0)
+    assert slides.requeue(slide)
+    slides.start(slide.id, 2)
+    slides.finish(slide.id, {}, 0)
+    assert not slides.requeue(slide)
+    assert slides.get(slide.id).status == Status.DONE
 
 
 def test_starts_are_counted_until_a_group_is_finished(slides: Slides, new_slide: Make) -> None:

@@ -36,12 +36,6 @@ def test_the_reason_decides(
     assert (adequacy.adequate, adequacy.reason) == (adequate, reason)
 
 
-def test_area_that_the_file_does_not_hold_counts_as_not_read() -> None:
-    adequacy = judge_adequacy(9000, NONE, 0, 10.0, 8.0)
-    assert adequacy.reason == "mostly-not-read"
-    assert "80%" in adequacy.reason_text
-
-
 def test_suspicious_cells_are_in_the_words() -> None:
     adequacy = judge_adequacy(60_000, NONE, 250, 10.0, 0.0)
     assert "suspicious cells to review: 250" in adequacy.reason_text

@@ -1,5 +1,6 @@
 """A report says what was found and what it does not support, and survives the way through JSON."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +34,11 @@ MASK = TissueMask(np.ones((30, 40), bool), 100.0)
 
 
 def make_report(
-    counts: list[int], detector: DetectorInfo, quality: tuple[QualityFlag, ...] = ()
+    counts: list[int],
+    detector: DetectorInfo,
+    quality: tuple[QualityFlag, ...] = (),
+    mask: TissueMask = MASK,
+    unreadable_tiles: Sequence[int] = (0,),
 ) -> SlideReport:
     """The report of a slide with so many cells of each class."""
     label = np.repeat(np.arange(6), counts).astype(np.int16)
@@ -41,9 +46,20 @@ def make_report(
     score = np.linspace(0.3, 0.9, len(label)).astype(np.float32)
     tile_index, class_scores = np.zeros(len(label), np.int32), spread_scores(score, label, 6)
     detections = Detections(box, score, label, tile_index, class_scores)
-    plan = plan_tiles(INFO, MASK, detector.input)
+    plan = plan_tiles(INFO, mask, detector.input)
+    unreadable = sorted({*unreadable_tiles, *plan.lost_tiles})
     return build_report(
-        INFO, MASK, plan, [0], detections, detector, Options(), {"all": 1}, [1, 2], quality, SHA256
+        INFO,
+        mask,
+        plan,
+        unreadable,
+        detections,
+        detector,
+        Options(),
+        {"all": 1},
+        [1, 2],
+        quality,
+        SHA256,
     )
 
 
@@ -87,6 +103,24 @@ def test_flags_of_earlier_steps_and_unreadable_tiles_are_kept(shipped: DetectorI
     assert report.quality[2].fraction == 2 / report.provenance.tile_plan.num_tiles
 
 
+def test_of_a_sparse_slide_no_more_is_unreadable_than_there_is_tissue(
+    shipped: DetectorInfo,
+) -> None:
+    few = np.zeros((30, 40), bool)
+    few[::10, ::10] = True
+    lost = few.copy()
+    lost[10:] = False
+    report = make_report([6000, 0, 0, 0, 0, 0], shipped, mask=TissueMask(few, 100.0, few))
+    adequacy = report.adequacy
+    assert adequacy.unreadable_area_mm2 == pytest.approx(adequacy.tissue_area_mm2)
+    assert "100% of the tissue could not be read" in adequacy.reason_text
+    report = make_report(
+        [6000, 0, 0, 0, 0, 0], shipped, mask=TissueMask(few, 100.0, lost), unreadable_tiles=()
+    )
+    share = report.adequacy.unreadable_area_mm2 / report.adequacy.tissue_area_mm2
+    assert share == pytest.approx(1 / 3)
+
+
 def test_json_and_back_gives_the_same_report(shipped: DetectorInfo, tmp_path: Path) -> None:
     report = make_report([900, 3, 2, 0, 1, 1], shipped)
     text = orjson.dumps(report_to_json(report))
@@ -113,6 +147,20 @@ def test_what_limits_a_slide_is_flagged() -> None:
     assert flags[3].area_mm2 == 2.0
     assert "0.50 mm² show tissue" in flags[3].text
     assert flag_slide(INFO, AreaNotInFile()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "own", "told"),
+    [(0.5, 0.25, True), (0.5, 0.489, True), (0.5, 0.495, False), (0.5, None, False)],
+)
+def test_a_given_mpp_that_differs_from_the_slides_own_is_told(
+    given: float, own: float | None, told: bool
+) -> None:
+    info = replace(INFO, mpp=given, mpp_source="request", stated_mpp=own)
+    flags = flag_slide(info, AreaNotInFile())
+    expected = [f"mpp {given:g} was given, the slide states {own} µm per px"] if told else []
+    assert [flag.text for flag in flags] == expected
+    assert all(flag.code == "mpp-differs-from-slide" for flag in flags)
 
 
 def test_tiles_that_are_unreadable_or_too_crowded_are_flagged() -> None:
