@@ -46,18 +46,19 @@ class Overview:
 
 @dataclass(frozen=True)
 class _Block:
-    """A square of an overview: where it lies and how long its side is, overview px."""
+    """A rectangle of an overview, overview px; may reach beyond it."""
 
     left: int
     top: int
-    side: int
+    width: int
+    height: int
 
     @property
     def place(self) -> tuple[slice, slice]:
         """Rows and columns of the overview."""
         return (
-            slice(self.top, self.top + self.side),
-            slice(self.left, self.left + self.side),
+            slice(self.top, self.top + self.height),
+            slice(self.left, self.left + self.width),
         )
 
 
@@ -80,7 +81,7 @@ def read_overview(slide: PixelSource, downsample: float) -> Overview:
         level,
     )
     overview.pixels[:] = DAMAGED_GREY
-    _fill_blocks(slide, overview, level, _Block(0, 0, max(width, height)))
+    _fill_blocks(slide, overview, level, _Block(0, 0, width, height))
     return overview
 
 
@@ -102,7 +103,7 @@ def read_parts(
     pixels = np.empty((height, width, 3), np.uint8)
     damaged, held = (np.zeros((height, width), np.bool_) for _ in range(2))
     overview = Overview(pixels, damaged, held, downsample, level)
-    for block in _cut_blocks(slide, overview, level, _Block(0, 0, max(width, height))):
+    for block in _cut_blocks(slide, overview, level, _Block(0, 0, width, height)):
         here = block.place
         if places[here].any():
             pixels[here] = DAMAGED_GREY
@@ -120,12 +121,12 @@ def _cut_blocks(
     slide: PixelSource, overview: Overview, level: int, area: _Block
 ) -> Iterator[_Block]:
     scale = overview.downsample / slide.info.level_downsamples[level]
-    side = max(1, min(area.side, int(OVERVIEW_BLOCK_PX / scale)))
+    side = max(1, int(OVERVIEW_BLOCK_PX / scale))
     height, width = overview.damaged.shape
-    for top in range(area.top, min(area.top + area.side, height), side):
-        for left in range(area.left, min(area.left + area.side, width), side):
-            rest = max(area.left + area.side - left, area.top + area.side - top)
-            yield _Block(left, top, min(side, rest))
+    right, bottom = min(area.left + area.width, width), min(area.top + area.height, height)
+    for top in range(area.top, bottom, side):
+        for left in range(area.left, right, side):
+            yield _Block(left, top, min(side, right - left), min(side, bottom - top))
 
 
 def _fill_block(slide: PixelSource, overview: Overview, level: int, block: _Block) -> None:
@@ -144,7 +145,8 @@ def _fill_block(slide: PixelSource, overview: Overview, level: int, block: _Bloc
             max(1, round(height * scale)),
         )
     except SlideUnreadableError:
-        if block.side * scale <= OVERVIEW_GRAIN_PX or block.side == 1:
+        side = max(block.width, block.height)
+        if side * scale <= OVERVIEW_GRAIN_PX or side == 1:
             overview.damaged[here] = True
         else:
             _fill_quarters(slide, overview, level, block)
@@ -161,7 +163,8 @@ def _fill_block(slide: PixelSource, overview: Overview, level: int, block: _Bloc
 
 
 def _fill_quarters(slide: PixelSource, overview: Overview, level: int, block: _Block) -> None:
-    half = -(-block.side // 2)
-    for x, y in ((0, 0), (half, 0), (0, half), (half, half)):
-        quarter = _Block(block.left + x, block.top + y, min(half, block.side - max(x, y)))
-        _fill_block(slide, overview, level, quarter)
+    half_width, half_height = -(-block.width // 2), -(-block.height // 2)
+    for x, width in ((0, half_width), (half_width, block.width - half_width)):
+        for y, height in ((0, half_height), (half_height, block.height - half_height)):
+            quarter = _Block(block.left + x, block.top + y, width, height)
+            _fill_block(slide, overview, level, quarter)

@@ -15,6 +15,8 @@ from service.pipeline.container.ome import read_ome
 
 #: Height of an NDPI page's plane, nm from the one in focus; OpenSlide reads those of 0.
 NDPI_FOCUS_TAG = 65424
+#: Power of an NDPI page's objective.
+NDPI_POWER_TAG = 65421
 #: A plane of Leica's XML, which stands in the first page's description.
 LEICA_PLANE = re.compile(r"<(?:\w+:)?dimension\b[^>]*?\bz\s*=\s*[\"'](\d+)[\"']")
 
@@ -40,10 +42,18 @@ def check_focus(tiff: tifffile.TiffFile, pages: Sequence[tifffile.TiffPage]) -> 
 
 
 def _name_ndpi_plane(pages: Sequence[tifffile.TiffPage]) -> str | None:
-    heights_nm = sorted({int(page.tags.valueof(NDPI_FOCUS_TAG, 0)) for page in pages})
+    # Overviews and maps of tissue say -1 and -2 for the objective's power, and have no focus.
+    levels = [page for page in pages if float(page.tags.valueof(NDPI_POWER_TAG, 1)) > 0]
+    heights_nm = sorted({int(page.tags.valueof(NDPI_FOCUS_TAG, 0)) for page in levels})
     if len(heights_nm) < 2:
         return None
     listed = ", ".join(str(height) for height in heights_nm)
+    if 0 not in heights_nm:
+        raise FocusStackError(
+            f"the file is a focus stack of {len(heights_nm)} focal planes ({listed} nm), none of "
+            "them the one in focus (0 nm): send a file with one plane, the one in focus or the "
+            f"middle one ({_middle(heights_nm)} nm)"
+        )
     return f"the plane in focus (0 nm) of {len(heights_nm)} planes: {listed} nm"
 
 

@@ -28,3 +28,10 @@ def test_an_overview_loses_little_more_than_the_damage(make_slide: MakeSlide) ->
     assert overview.damaged[y // 10, x // 10]
     assert overview.damaged.sum() * 100 <= 4 * 256**2
     assert (overview.pixels[overview.damaged] == DAMAGED_GREY).all()
+
+
+def test_all_of_a_damaged_slide_is_damaged_whatever_its_sides(make_slide: MakeSlide) -> None:
+    path = make_slide(spotted(705, 500), levels=())
+    damage_tiles(path, 0, 6 * 4)
+    with open_slide(path) as slide:
+        assert slide.read_overview(1.0).damaged.all()

@@ -90,6 +90,20 @@ def test_of_a_hamamatsu_stack_the_plane_in_focus_is_read_and_named(tmp_path: Pat
     assert check_slide(write_ndpi(tmp_path / "plain.ndpi", shaded(), [0])).focal_plane is None
 
 
+def test_a_hamamatsu_stack_without_the_plane_in_focus_is_refused(tmp_path: Path) -> None:
+    path = write_ndpi(tmp_path / "stack.ndpi", shaded(), [-2000, 1000, 3000])
+    with pytest.raises(FocusStackError, match=r"3 focal planes .*-2000, 1000, 3000 nm.*1000 nm"):
+        check_slide(path)
+
+
+def test_the_overview_of_a_hamamatsu_slide_is_no_plane(tmp_path: Path) -> None:
+    path = write_ndpi(tmp_path / "slide.ndpi", shaded(), [0, 5000], [40, -1])
+    assert check_slide(path).focal_plane is None
+    path = write_ndpi(tmp_path / "stack.ndpi", shaded(), [-1000, 1000, 0], [40, 40, -1])
+    with pytest.raises(FocusStackError, match="2 focal planes"):
+        check_slide(path)
+
+
 def test_a_zeiss_stack_is_told_from_damage(tmp_path: Path) -> None:
     with pytest.raises(FocusStackError, match=r'dimension "Z".*one focal plane'):
         check_slide(write_czi(tmp_path / "stack.czi", {"Z": 0}))
