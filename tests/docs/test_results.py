@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models.study.schedule import Where, read_results
+from models.study.schedule import StudyFolders, read_results
 from models.study.spec import find_study, list_runs, read_study
 from models.study.tables import summarise_study, write_markdown
 
@@ -16,9 +16,9 @@ STUDIES = sorted(path.name for path in (DOCS / "studies").iterdir())
 def test_the_summary_is_that_of_the_runs(name: str) -> None:
     study = read_study(find_study(name))
     runs = list_runs(study)
-    where = Where(DOCS, DOCS, DOCS / "studies" / name / "runs")
-    results = read_results(runs, where)
-    committed = {path.stem for path in where.results_dir.iterdir()}
+    folders = StudyFolders(DOCS, DOCS, DOCS / "studies" / name / "runs")
+    results = read_results(runs, folders)
+    committed = {path.stem for path in folders.results_dir.iterdir()}
     assert committed == {run.run for run in results}
     text = write_markdown(study, summarise_study(study, results))
     assert (DOCS / "studies" / name / "summary.md").read_text() == text
