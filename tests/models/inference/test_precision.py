@@ -10,6 +10,7 @@ from models.inference.precision import fast_dtype, mixed_precision
 GPU = torch.device("cuda:1")
 
 
+@pytest.mark.filterwarnings("ignore:CUDA is not available")
 @pytest.mark.parametrize(
     ("has_bfloat16", "dtype"), [(True, torch.bfloat16), (False, torch.float16)]
 )

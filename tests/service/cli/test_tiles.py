@@ -51,11 +51,11 @@ def test_a_labelled_slide_becomes_a_detector_that_serves(
     slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, run_dir = tmp_path / "data", tmp_path / "run"
-    said = succeed("tiles", slide, "-o", data, "--size", 400, "--folds", 2)
+    said = succeed("tiles", slide, "-o", data, "--size", 400, "--folds", 2, "--split-within-slides")
     truth, _ = read_truth(slide.with_suffix(".geojson"))
     fields = read_coco(data)
     assert fields.num_cells == len(truth)
-    assert {one.mpp for one in fields.fields} == {0.5}
+    assert {field.mpp for field in fields.fields} == {0.5}
     assert fields.only_fold(0).num_cells + fields.without_fold(0).num_cells == len(truth)
     assert f"{len(fields.fields)} fields, {len(truth)} cells: NILM " in said
     assert "20.4 (" in said
