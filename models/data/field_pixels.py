@@ -16,9 +16,9 @@ from models.data.coco import Field, FieldSet
 from models.errors import DatasetError
 
 UPRIGHT = 1
-#: A field's glass is bright: 16 bits whose brightest value is below half of their range hold fewer
-#: bits (10, 12 or 14), and would be read as black.
-MIN_BRIGHTEST_16_BIT = 1 << 15
+#: A field's glass is bright: 16 bits whose brighter values are below half of their range hold fewer
+#: bits (10, 12 or 14), and would be read as black. A percentile, since single pixels are faulty.
+MIN_BRIGHT_16_BIT, BRIGHT_PERCENTILE = 1 << 15, 90
 
 
 def check_images(fields: FieldSet) -> None:
@@ -113,11 +113,12 @@ def _read_transparent(field: Field) -> NDArray[np.uint8]:
 def _to_8_bit(field: Field, pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
     if pixels.dtype == np.uint8:
         return np.asarray(pixels, np.uint8)
-    brightest = pixels.max()
-    if pixels.dtype != np.uint16 or brightest < MIN_BRIGHTEST_16_BIT:
+    bright = np.percentile(np.asarray(pixels, np.float64), BRIGHT_PERCENTILE)
+    if pixels.dtype != np.uint16 or bright < MIN_BRIGHT_16_BIT:
         raise DatasetError(
-            f"{field.path} has {pixels.dtype} pixels, the brightest being {brightest}: it would be "
-            "read as black; save it with 8 bits a channel, glass being near 255"
+            f"{field.path} has {pixels.dtype} pixels, {BRIGHT_PERCENTILE} % of them below "
+            f"{bright:.0f}: it would be read as black; save it with 8 bits a channel, glass being "
+            "near 255"
         )
     return np.asarray(cv2.convertScaleAbs(pixels, alpha=255 / 65535), np.uint8)
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from uuid import uuid4
 
 from models.atomic_write import move_into_place
-from service.errors import CytolibraError
+from service.errors import CytolibraError, NotASlideError
 from service.intake.receive import ReceivedFile
 from service.jobs.client import JobQueue
+from service.pipeline.container import BY_SUFFIX
 from service.pipeline.report.stored import is_current
 from service.pipeline.types import DetectorInfo, SlideInfo
 from service.storage.new_slide import NewSlide
@@ -98,6 +99,7 @@ def _accept_new(intake: Intake, file: ReceivedFile, new: NewSlide) -> Accepted:
     The file is moved first: a server that crashes here leaves a file without a slide, which the
     next start removes, but never a slide without a file.
     """
+    _check_is_whole(new)
     stored = intake.folder / new.stored_name
     move_into_place(file.path, stored)
     is_new = False
@@ -110,6 +112,16 @@ def _accept_new(intake: Intake, file: ReceivedFile, new: NewSlide) -> Accepted:
     if is_new:
         intake.jobs.put(slide)
     return Accepted(slide, is_new)
+
+
+def _check_is_whole(new: NewSlide) -> None:
+    """Refuses formats whose file names others, before anything opens it and follows the names."""
+    if new.suffix.lower() in BY_SUFFIX:
+        raise NotASlideError(
+            f"a {new.suffix.lower()} file names others that hold the slide's pixels, and one file "
+            "was sent: send the slide as one file (e.g. converted to a pyramidal tiled TIFF), or "
+            "analyse it where it lies with `cytolibra analyse`"
+        )
 
 
 def _accept_known(intake: Intake, file: ReceivedFile, known: Slide) -> Accepted:

@@ -15,7 +15,7 @@ from service.pipeline.report.build import build_report
 from service.pipeline.slide import open_slide
 from service.pipeline.spatial_order import order_spatially
 from service.pipeline.tiles import plan_tiles
-from service.pipeline.tissue import find_tissue
+from service.pipeline.tissue import TissueMask, find_tissue
 from service.pipeline.types import (
     Analysis,
     Detector,
@@ -24,6 +24,7 @@ from service.pipeline.types import (
     Options,
     Progress,
     RunGroup,
+    SlideInfo,
     join_detections,
     no_detections,
 )
@@ -66,6 +67,7 @@ def analyse_slide(
     clock = _Clock()
     with open_slide(path, options.mpp) as slide:
         mask = find_tissue(slide)
+        _check_held(slide.info, mask)
         plan = plan_tiles(slide.info, mask, detector.info.input)
         clock.lap("plan")
         progress = _Counter(len(plan.tiles), on_progress)
@@ -126,6 +128,14 @@ class _Counter:
         """Told that a group which starts at tile `start` has done so many of its own."""
         self._done = max(self._done, start + num_tiles)
         self._tell(Progress(self._done, self._total))
+
+
+def _check_held(info: SlideInfo, mask: TissueMask) -> None:
+    if mask.num_absent_px >= info.width * info.height:
+        raise TooMuchUnreadableError(
+            "the slide's file holds no tile at its full resolution: it is damaged, scan or upload "
+            "it again"
+        )
 
 
 def _check_readable(num_unreadable: int, num_tiles: int, limit: float) -> None:

@@ -22,6 +22,8 @@ from service.training_fields.types import Annotations, CutOptions
 
 #: Level-0 px; a box with a shorter side is refused as an accidental click.
 MIN_SIDE_PX = 1.0
+#: Cells are up to 100 µm across, clusters a few times that: a larger outline is a region.
+MAX_SIDE_UM = 250.0
 #: QuPath ignores classes whose name ends in this, e.g. `Ignore*`: PathClassTools.isIgnoredClass.
 IGNORED_END = "*"
 
@@ -51,6 +53,7 @@ def place_annotations(file: FeatureFile, info: SlideInfo, options: CutOptions) -
         check_units(file, bbox, info, options.origin)
     box_features = [cells[index] for index in feature_index]
     _check_inside(file, box_features, bbox, info)
+    _check_sizes(file, box_features, bbox, info)
     names = [_rename(cell, options) for cell in cells]
     box_names = [names[index] for index in feature_index]
     unique, num_duplicates = drop_duplicates(
@@ -101,7 +104,8 @@ def _is_region(feature: Feature, roi_class: str | None) -> bool:
 
 
 def _is_ignored(feature: Feature) -> bool:
-    return (feature.class_name or "").endswith(IGNORED_END)
+    parts = (feature.class_name or "").split(":")
+    return any(part.strip().endswith(IGNORED_END) for part in parts)
 
 
 def _rename(feature: Feature, options: CutOptions) -> str:
@@ -176,6 +180,20 @@ def _check_inside(
             f"{info.width}x{info.height} px, the first at ({x:.0f}, {y:.0f}) being "
             f"{box_features[first].position}: check that the file belongs to this slide, and "
             "--origin"
+        )
+
+
+def _check_sizes(
+    file: FeatureFile, box_features: Sequence[Feature], bbox: Boxes, info: SlideInfo
+) -> None:
+    side_um = (bbox[:, 2:] - bbox[:, :2]).max(axis=1, initial=0.0) * info.mpp
+    too_large = np.flatnonzero(side_um > MAX_SIDE_UM)
+    if len(too_large):
+        region = box_features[int(too_large[0])]
+        raise DatasetError(
+            f"{file.path}: {region.position} is {side_um[too_large[0]]:.0f} µm across, too large "
+            f"for a cell: if it marks a completely labelled region say --roi {region.class_name}, "
+            f"else leave its class out with --map {region.class_name}="
         )
 
 

@@ -11,7 +11,7 @@ from service.errors import EmptyUploadError, NotASlideError, SlideUnreadableErro
 from service.pipeline.container.dicom import check_dicom
 from service.pipeline.container.tiff import check_tiff
 
-__all__ = ["Container", "check_container"]
+__all__ = ["BY_SUFFIX", "Container", "check_container"]
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 #: Containers of OpenSlide's formats that are no TIFF: Zeiss's own, and Sakura's SQLite.

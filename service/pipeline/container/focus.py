@@ -15,6 +15,8 @@ from service.pipeline.container.ome import read_ome
 
 #: Height of an NDPI page's plane, nm from the one in focus; OpenSlide reads those of 0.
 NDPI_FOCUS_TAG = 65424
+#: Registered planes of a stack differ by a few px; levels of a pyramid by half or more.
+SAME_SIZE = 0.02
 #: Power of an NDPI page's objective.
 NDPI_POWER_TAG = 65421
 #: A plane of Leica's XML, which stands in the first page's description.
@@ -65,7 +67,10 @@ def _check_leica(page: tifffile.TiffPage) -> None:
 
 def _check_pages(pages: Sequence[tifffile.TiffPage]) -> None:
     first = pages[0]
-    same = [page.index + 1 for page in pages if page.is_tiled and _size(page) == _size(first)]
+    depth = max(first.imagedepth, first.tiledepth)
+    if depth > 1:
+        _refuse(depth, f"ImageDepth = {depth}", f"plane {depth // 2 + 1}")
+    same = [page.index + 1 for page in pages if page.is_tiled and _is_as_large(page, first)]
     if len(same) > 1:
         listed = ", ".join(map(str, same))
         _refuse(len(same), f"pages {listed}", f"page {_middle(same)} of the file")
@@ -80,6 +85,12 @@ def _check_pages(pages: Sequence[tifffile.TiffPage]) -> None:
                 f"larger ({_size_text(page)}), and OpenSlide does not read it: send a file whose "
                 "first page is the slide at its full resolution"
             )
+
+
+def _is_as_large(page: tifffile.TiffPage, first: tifffile.TiffPage) -> bool:
+    """Registered planes differ by a few px; no level of a pyramid is so near to level 0."""
+    sides = zip(_size(page), _size(first), strict=True)
+    return all(abs(side - other) <= SAME_SIZE * other for side, other in sides)
 
 
 def _refuse(num_planes: int, planes: str, middle: str) -> None:

@@ -87,8 +87,17 @@ def test_16_bit_images_must_use_their_range(tmp_path: Path, bits: int, is_taken:
     if is_taken:
         assert np.abs(read_field_pixels(field).astype(int) - make_pixels()).max() <= 1
     else:
-        with pytest.raises(DatasetError, match=r"uint16 pixels, the brightest being .* 8 bits"):
+        with pytest.raises(DatasetError, match=r"uint16 pixels, 90 % of them below .* 8 bits"):
             read_field_pixels(field)
+
+
+def test_a_hot_pixel_hides_no_dark_16_bit_image(tmp_path: Path) -> None:
+    field = make_field(tmp_path / "a.png")
+    deep = make_pixels().astype(np.uint16) << 4
+    deep[3, 5] = 65535
+    cv2.imwrite(str(field.path), deep)
+    with pytest.raises(DatasetError, match=r"it would be read as black"):
+        read_field_pixels(field)
 
 
 def test_transparency_hides_no_dark_16_bit_image(tmp_path: Path) -> None:
@@ -96,7 +105,7 @@ def test_transparency_hides_no_dark_16_bit_image(tmp_path: Path) -> None:
     deep = np.full((24, 32, 4), 3800, np.uint16)
     deep[:, :, 3] = 65535
     cv2.imwrite(str(field.path), deep)
-    with pytest.raises(DatasetError, match=r"uint16 pixels, the brightest being 3800"):
+    with pytest.raises(DatasetError, match=r"uint16 pixels, 90 % of them below 3800"):
         read_field_pixels(field)
 
 

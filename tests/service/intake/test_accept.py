@@ -141,3 +141,14 @@ def test_request_digests_differ_by_every_field(tmp_path: Path) -> None:
     ]
     assert len({request_digest(*request) for request in requests}) == len(requests)
     assert request_digest(file, REQUEST) == request_digest(file, replace(REQUEST))
+
+
+@pytest.mark.parametrize("suffix", [".vms", ".VMU", ".mrxs"])
+def test_a_file_that_names_others_is_refused_before_it_is_opened(
+    intake: Intake, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / "upload.part"
+    path.write_text("[Virtual Microscope Specimen]\nImageFile=../../secret.jpg\n")
+    with pytest.raises(NotASlideError, match="names others"):
+        accept(intake, receive(path, f"a{suffix}"), replace(REQUEST, mpp=0.25))
+    assert list(intake.folder.iterdir()) == []

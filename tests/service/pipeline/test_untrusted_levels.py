@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 
 from models.phantom import PhantomSpec, draw_phantom
 from service.errors import TooMuchUnreadableError
@@ -196,6 +197,16 @@ def test_a_slide_that_lacks_most_of_level_0_is_refused(tmp_path: Path, picture: 
     missing = {(row, column) for row in range(5) for column in range(1, 7)}
     path = write_pyramid(tmp_path / "a.tif", [picture, shrink(picture, 4)], {0: missing})
     with pytest.raises(TooMuchUnreadableError, match="cannot be read"):
+        analyse_slide(path, DETECTORS[0])
+
+
+def test_a_slide_without_any_tile_of_level_0_is_refused(tmp_path: Path, picture: Pixels) -> None:
+    path = write_pyramid(tmp_path / "a.tif", [picture])
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        for name in ("TileOffsets", "TileByteCounts"):
+            tag = tiff.pages[0].tags[name]
+            tag.overwrite([0] * tag.count)
+    with pytest.raises(TooMuchUnreadableError, match="no tile at its full resolution"):
         analyse_slide(path, DETECTORS[0])
 
 

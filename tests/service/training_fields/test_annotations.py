@@ -79,7 +79,7 @@ def test_bounds_need_a_stated_origin(tmp_path: Path) -> None:
 def test_only_annotations_mark_regions(tmp_path: Path) -> None:
     path = write_objects(
         tmp_path / "a.geojson",
-        make_object((0, 0, 1000, 1000), "Done"),
+        make_object((0, 0, 990, 990), "Done"),
         make_object((300, 300, 380, 380), "Done", kind="detection"),
         make_object(),
     )
@@ -199,3 +199,19 @@ def test_coordinates_that_look_like_um_are_refused_until_units_are_stated(tmp_pa
 def test_small_cells_elsewhere_and_usual_cells_are_px(tmp_path: Path, boxes: Any) -> None:
     path = write_objects(tmp_path / "a.geojson", *map(make_object, boxes))
     assert place(path).bbox_xyxy.tolist() == [list(box) for box in boxes]
+
+
+def test_a_derived_class_of_an_ignored_one_is_ignored(tmp_path: Path) -> None:
+    path = write_objects(
+        tmp_path / "a.geojson", make_object(), make_object((0, 0, 900, 700), "Ignore*: NILM")
+    )
+    assert len(place(path).ignored) == 1
+
+
+def test_an_outline_too_large_for_a_cell_is_refused(tmp_path: Path) -> None:
+    path = write_objects(
+        tmp_path / "a.geojson", make_object(), make_object((0, 0, 2000, 1500), "Tissue")
+    )
+    with pytest.raises(DatasetError, match=r"object 2 .* 500 µm .*--roi Tissue.*--map Tissue="):
+        place(path)
+    assert place(path, renames={"Tissue": ""}).class_name == ("NILM",)

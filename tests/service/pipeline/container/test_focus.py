@@ -53,6 +53,29 @@ def test_plain_pages_of_one_size_are_a_stack(tmp_path: Path) -> None:
         check_slide(path)
 
 
+def test_registered_planes_of_nearly_one_size_are_a_stack(tmp_path: Path) -> None:
+    planes = [shaded(), shaded()[:-1, :-2], shaded()[:-2, :-1]]
+    path = write_tiff(tmp_path / "stack.tif", planes, subfiletype=0)
+    with pytest.raises(FocusStackError, match=r"pages 1, 2, 3"):
+        check_slide(path)
+
+
+def test_a_volume_is_a_stack(tmp_path: Path) -> None:
+    volume = np.stack([np.stack([shaded()] * 4)])
+    path = tmp_path / "volume.tif"
+    with tifffile.TiffWriter(path) as tiff:
+        tiff.write(
+            volume[0],
+            photometric="rgb",
+            tile=(4, 128, 128),
+            volumetric=True,
+            resolution=PER_CM,
+            resolutionunit="CENTIMETER",
+        )
+    with pytest.raises(FocusStackError, match=r"ImageDepth = 4"):
+        check_slide(path)
+
+
 def test_planes_between_their_levels_are_a_stack(tmp_path: Path) -> None:
     small = np.ascontiguousarray(shaded()[::2, ::2])
     pages = [shaded(), small, shaded(), small]
