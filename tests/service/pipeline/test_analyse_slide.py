@@ -75,7 +75,7 @@ def test_groups_can_be_given_back_instead_of_run(phantom: tuple[Path, FakeDetect
     kept: dict[int, GroupResult] = {}
     options = Options(group_size=7, batch_size=3)
 
-    def keep(index: int, find: Callable[[], GroupResult]) -> GroupResult:
+    def keep(index: int, digest: str, find: Callable[[], GroupResult]) -> GroupResult:
         return kept.setdefault(index, find())
 
     def give_back(index: int, find: Callable[[], GroupResult]) -> GroupResult:
@@ -94,7 +94,7 @@ def test_a_group_run_twice_counts_its_tiles_once(phantom: tuple[Path, FakeDetect
     path, fake = phantom
     seen: list[Progress] = []
 
-    def run_twice(index: int, find: Callable[[], GroupResult]) -> GroupResult:
+    def run_twice(index: int, digest: str, find: Callable[[], GroupResult]) -> GroupResult:
         find()
         return find()
 
