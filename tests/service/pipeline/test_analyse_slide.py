@@ -78,7 +78,7 @@ def test_groups_can_be_given_back_instead_of_run(phantom: tuple[Path, FakeDetect
     def keep(index: int, digest: str, find: Callable[[], GroupResult]) -> GroupResult:
         return kept.setdefault(index, find())
 
-    def give_back(index: int, find: Callable[[], GroupResult]) -> GroupResult:
+    def give_back(index: int, digest: str, find: Callable[[], GroupResult]) -> GroupResult:
         return kept[index] if index % 2 else find()
 
     first = analyse_slide(path, fake, options, keep).detections
