@@ -50,13 +50,13 @@ class Margins:
         share: form of the first term.
         severe: form of the second term; None to do without.
         values: margins of the first and the second term; the latter is 0 without one.
-        found: mean over the shares of abnormal cells of the slides found.
+        found_fraction: mean over the shares of abnormal cells of the slides found.
     """
 
     share: TermForm
     severe: TermForm | None
     values: tuple[float, float]
-    found: float
+    found_fraction: float
 
 
 def choose_margins(excess: Excess) -> Margins:
@@ -72,12 +72,12 @@ def choose_margins(excess: Excess) -> Margins:
     for form in excess.share:
         for severe in excess.severe:
             pair = _share_out(form, severe, excess)
-            best_pair = max(best_pair, pair or best, key=lambda margins: margins.found)
+            best_pair = max(best_pair, pair or best, key=lambda margins: margins.found_fraction)
     return _better(best, best_pair)
 
 
 def _better(simple: Margins, other: Margins) -> Margins:
-    return other if other.found >= simple.found + CLEARLY_BETTER else simple
+    return other if other.found_fraction >= simple.found_fraction + CLEARLY_BETTER else simple
 
 
 def _margin_alone(form: TermForm, excess: Excess) -> Margins:
@@ -98,9 +98,9 @@ def _share_out(share: TermForm, severe: TermForm, excess: Excess) -> Margins | N
         high = excess.share[share] > share_margin
         severe_margin = _least_margin(excess.severe[severe], high, excess)
         if severe_margin is not None:
-            found = _mean_found(high | (excess.severe[severe] > severe_margin), excess)
-            if best is None or found > best.found:
-                best = Margins(share, severe, (share_margin, severe_margin), found)
+            found_fraction = _mean_found(high | (excess.severe[severe] > severe_margin), excess)
+            if best is None or found_fraction > best.found_fraction:
+                best = Margins(share, severe, (share_margin, severe_margin), found_fraction)
     return best
 
 

@@ -12,9 +12,9 @@ from service.errors import TooMuchUnreadableError
 from service.pipeline.groups import cut_groups, digest_group, find_cells
 from service.pipeline.merge import merge_detections
 from service.pipeline.report.build import build_report
-from service.pipeline.slide import open_slide
+from service.pipeline.slide import Slide, open_slide
 from service.pipeline.spatial_order import order_spatially
-from service.pipeline.tiles import plan_tiles
+from service.pipeline.tiles import TilePlan, plan_tiles
 from service.pipeline.tissue import TissueMask, find_tissue
 from service.pipeline.types import (
     Analysis,
@@ -70,15 +70,7 @@ def analyse_slide(
         _check_held(slide.info, mask)
         plan = plan_tiles(slide.info, mask, detector.info.input)
         clock.lap("plan")
-        progress = _Counter(len(plan.tiles), on_progress)
-        groups = []
-        for index, tiles in enumerate(cut_groups(plan, options.group_size)):
-            start = index * options.group_size
-            tell = partial(progress.reach, start)
-            find = partial(find_cells, slide, detector, plan, tiles, options, tell)
-            digest = digest_group(slide.info, detector.info, plan, tiles)
-            groups.append(run_group(index, digest, find))
-            progress.reach(start, len(tiles))
+        groups = _detect_groups(slide, detector, plan, options, run_group, on_progress)
         clock.lap("detect")
     damaged = (tile for group in groups for tile in group.unreadable_tiles)
     unreadable = sorted({*damaged, *plan.lost_tiles})
@@ -102,6 +94,26 @@ def analyse_slide(
         slide_sha256=slide_sha256,
     )
     return Analysis(report, detections, detector.info.classes, slide.info)
+
+
+def _detect_groups(
+    slide: Slide,
+    detector: Detector,
+    plan: TilePlan,
+    options: Options,
+    run_group: RunGroup,
+    on_progress: OnProgress,
+) -> list[GroupResult]:
+    progress = _Counter(len(plan.tiles), on_progress)
+    groups = []
+    for index, tiles in enumerate(cut_groups(plan, options.group_size)):
+        start = index * options.group_size
+        reach = partial(progress.reach, start)
+        find = partial(find_cells, slide, detector, plan, tiles, options, reach)
+        digest = digest_group(slide.info, detector.info, plan, tiles)
+        groups.append(run_group(index, digest, find))
+        progress.reach(start, len(tiles))
+    return groups
 
 
 class _Clock:

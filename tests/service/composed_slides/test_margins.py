@@ -39,7 +39,10 @@ def test_enough_negative_slides_of_every_size_stay_low(seed: int, gain: float) -
     excess = make_excess(seed, gain)
     margins = choose_margins(excess)
     assert min(low_by_size(excess, margins.values, margins.severe)) >= LOW_SHARE
-    assert margins.found >= choose_margins(Excess(**{**vars(excess), "severe": {}})).found
+    assert (
+        margins.found_fraction
+        >= choose_margins(Excess(**{**vars(excess), "severe": {}})).found_fraction
+    )
 
 
 def test_a_severe_term_is_taken_where_it_finds_more() -> None:
@@ -62,7 +65,11 @@ def test_where_no_margin_suffices_the_first_term_has_the_largest() -> None:
     )
     margins = choose_margins(loud)
     assert margins.severe is None
-    assert (margins.share, margins.values, margins.found) == (PLAIN, (MAX_MARGIN, 0.0), 0.0)
+    assert (margins.share, margins.values, margins.found_fraction) == (
+        PLAIN,
+        (MAX_MARGIN, 0.0),
+        0.0,
+    )
 
 
 def test_a_surer_first_term_is_taken_only_where_it_finds_clearly_more() -> None:

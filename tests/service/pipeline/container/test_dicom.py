@@ -63,7 +63,8 @@ def test_a_whole_slide_is_read(tmp_path: Path, syntax: UID) -> None:
 
 def test_a_converted_slide_of_full_resolution_is_read(tmp_path: Path) -> None:
     image_type = ["DERIVED", "PRIMARY", "VOLUME", "NONE"]
-    check_slide(write_dicom(tmp_path / "slide.dcm", shaded(), ImageType=image_type))
+    path = write_dicom(tmp_path / "slide.dcm", shaded(), ImageType=image_type)
+    assert check_slide(path).mpp == 0.25
 
 
 @pytest.mark.parametrize("colour", ["RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"])
